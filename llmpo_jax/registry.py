@@ -1,0 +1,50 @@
+"""A table of named things, which answers a misspelt name with the nearest one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """For the end of an error message: all the choices, and the one most like `word` where any is alike."""
+    choices = list(choices)
+    alike = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {alike[0]!r}?" if alike else ""
+    return f", expected one of {', '.join(choices)}{hint}"
+
+
+class Registry(Generic[T]):
+    """Names to things of one kind; a name is given once."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._table: dict[str, T] = {}
+
+    def register(self, name: str, thing: T) -> T:
+        """Enter `thing` under `name`.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if name in self._table:
+            raise ValueError(f"{self._kind} {name!r} is registered already, expected a new name")
+        self._table[name] = thing
+        return thing
+
+    def get(self, name: str) -> T:
+        """The thing called `name`.
+
+        Raises:
+            ValueError: unknown name (with the nearest valid one).
+        """
+        if name not in self._table:
+            raise ValueError(f"unknown {self._kind} {name!r}{nearest(name, self._table)}")
+        return self._table[name]
+
+    def names(self) -> tuple[str, ...]:
+        """All names, in the order of their registration."""
+        return tuple(self._table)

@@ -1,0 +1,76 @@
+"""Binary relative entropies, in nats, elementwise on NumPy and JAX arrays; the dtype is kept."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from llmpo_jax.models.preference import Array, array_namespace
+
+
+def _as_array(value: Array) -> Array:
+    return np.asarray(value, np.float64) if isinstance(value, int | float) else value
+
+
+def _x_log_ratio(x: Array, y: Array) -> Array:
+    """`x log(x / y)` with `0 log 0 = 0` and infinity at `y = 0 < x`, with no NaN in value or in gradient."""
+    xp = array_namespace(x, y)
+    positive = (x > 0) & (y > 0)
+    # Where the term is not taken, the logarithm gets 1: its infinite slope would spoil the gradient.
+    term = x * (xp.log(xp.where(positive, x, 1)) - xp.log(xp.where(positive, y, 1)))
+    return xp.where((x > 0) & (y <= 0), math.inf, term)
+
+
+def binary_kl(x: Array, y: Array) -> Array:
+    """Relative entropy of two coins, `x log(x / y) + (1 - x) log((1 - x) / (1 - y))`, nats.
+
+    Args:
+      x, y: probabilities in [0, 1], shapes that broadcast.
+
+    Returns:
+      The divergence, >= 0, infinite where y is 0 or 1 and x is not the same. To a few ulp absolutely; for y =
+      1/2, where relative accuracy matters, there is `half_divergence`.
+    """
+    x, y = _as_array(x), _as_array(y)
+    value = _x_log_ratio(x, y) + _x_log_ratio(1 - x, 1 - y)
+    return array_namespace(x, y).maximum(value, 0)  # rounding may leave -1 ulp at x = y
+
+
+def half_divergence(p: Array) -> Array:
+    """`d(p) = kl(p, 1/2)`, nats: the information of one comparison against a fair coin (theory, section 1).
+
+    With `x = 1 - 2 p`, near 1/2: `x atanh(x) + log(1 - x^2) / 2 = x^2 / 2 + x^4 / 12 + ...`, whose two terms
+    cancel only by a factor of two; beyond |x| = 1/2, where `1 - x^2` would lose its digits, `log 2` less the
+    entropy.
+
+    Args:
+      p: probabilities in [0, 1], any shape.
+
+    Returns:
+      d(p), same shape and dtype, to a few ulp RELATIVE everywhere: 0 at 1/2, log 2 at 0 and 1, where the
+      gradient is infinite; the gradient is finite everywhere else.
+    """
+    p = _as_array(p)
+    xp = array_namespace(p)
+    x = 1 - 2 * p
+    near = xp.abs(x) < 0.5
+    x = xp.where(near, x, 0)
+    series = x * xp.arctanh(x) + xp.log1p(-x * x) / 2
+    p = xp.where(near, 0.5, p)
+    one = xp.ones_like(p)
+    return xp.where(near, series, math.log(2) + _x_log_ratio(p, one) + _x_log_ratio(1 - p, one))
+
+
+def confidence_divergence(delta: float) -> float:
+    """`kl(delta, 1 - delta) = (1 - 2 delta) log((1 - delta) / delta)`, nats: what delta-PAC requires.
+
+    The factor of the lower bound (Garivier and Kaufmann 2016, arXiv 1602.04589, theorem 1); `~ log(1 /
+    delta)`. For delta >= 1/2 a procedure that guesses may be delta-PAC, nothing is required and this is 0.
+
+    Raises:
+      ValueError: delta is not in (0, 1).
+    """
+    if not 0 < delta < 1:
+        raise ValueError(f"delta = {delta!r}, expected a probability in (0, 1)")
+    return max(0.0, 1 - 2 * delta) * (math.log1p(-delta) - math.log(delta))

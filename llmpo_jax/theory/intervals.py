@@ -1,0 +1,64 @@
+"""Confidence intervals of simulated quantities: error rates (exact) and means (asymptotic)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level!r}, expected a confidence level in (0, 1)")
+
+
+def clopper_pearson(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided binomial interval of a rate (Clopper and Pearson 1934), equal tails.
+
+    Covers the true rate with probability at least `level`, for any number of trials. (0, 1) without trials.
+
+    Args:
+      errors: number of errors, 0 <= errors <= trials.
+      trials: number of independent trials.
+      level: in (0, 1); accurate up to 1 - 1e-15.
+
+    Raises:
+      ValueError: counts that are not such integers, or level outside (0, 1).
+    """
+    _check_level(level)
+    if errors != int(errors) or trials != int(trials) or not 0 <= errors <= trials:
+        raise ValueError(f"errors = {errors!r} of trials = {trials!r}, expected integers 0 <= errors <= trials")
+    tail = (1 - level) / 2
+    low = special.betaincinv(errors, trials - errors + 1, tail) if errors > 0 else 0.0
+    # The complement keeps its digits where 1 - tail would round to 1.
+    high = special.betainccinv(errors + 1, trials - errors, tail) if errors < trials else 1.0
+    return float(low), float(high)
+
+
+def mean_interval(samples: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of samples and its two-sided Student interval: `(mean, low, high)`, in the unit of the samples.
+
+    Asymptotic: the level is reached as the number of samples grows (exact for normal samples only), later for
+    heavy tails. One sample leaves the interval unbounded.
+
+    Args:
+      samples: [n] independent and identically distributed, n >= 1.
+      level: in (0, 1).
+
+    Raises:
+      ValueError: no samples, samples that are not finite or not 1-D, or level outside (0, 1).
+    """
+    _check_level(level)
+    samples = np.asarray(samples, np.float64)
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(f"samples has shape {samples.shape}, expected [n] with n >= 1")
+    if not np.isfinite(samples).all():
+        index = int(np.flatnonzero(~np.isfinite(samples))[0])
+        raise ValueError(f"samples[{index}] = {samples[index]:g}, expected finite samples")
+    mean = float(samples.mean())
+    if samples.size == 1:
+        return mean, -math.inf, math.inf
+    quantile = special.stdtrit(samples.size - 1, (1 + level) / 2)
+    half_width = float(quantile * samples.std(ddof=1) / math.sqrt(samples.size))
+    return mean, mean - half_width, mean + half_width

@@ -1,0 +1,98 @@
+"""Divergences against mpmath with 60 digits, in both precisions and both namespaces."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+
+from llmpo_jax.theory.divergence import binary_kl, confidence_divergence, half_divergence
+
+NEAR_HALF = np.concatenate([0.5 + np.logspace(-16, -0.4, 80), 0.5 - np.logspace(-16, -0.4, 80)])
+NEAR_ENDS = np.concatenate([np.logspace(-37, -1, 80), 1 - np.logspace(-16, -1, 80)])
+PROBABILITIES = np.concatenate([[0.0, 0.25, 0.5, 0.75, 1.0], NEAR_HALF, NEAR_ENDS, np.linspace(0, 1, 301)])
+
+
+def exact_kl(x: float, y: float) -> float:
+    with mpmath.workdps(60):
+        a, b = mpmath.mpf(float(x)), mpmath.mpf(float(y))
+        terms = [(a, b), (1 - a, 1 - b)]
+        return float(str(mpmath.fsum(p * mpmath.log(p / q) for p, q in terms if p > 0)))
+
+
+def jax_float32(function):
+    return lambda *arrays: np.asarray(function(*map(jnp.asarray, arrays)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrap"), [(np.float64, lambda f: f), (np.float32, lambda f: f), (np.float32, jax_float32)]
+)
+def test_half_divergence_is_accurate_relatively(dtype, wrap):
+    p = PROBABILITIES.astype(dtype)
+    value = wrap(half_divergence)(p)
+    assert value.dtype == dtype
+    exact = np.array([exact_kl(each, 0.5) for each in p])
+    np.testing.assert_allclose(value, exact, rtol=6 * np.finfo(dtype).eps, atol=0)
+
+
+def test_half_divergence_at_the_ends_and_for_numbers():
+    np.testing.assert_allclose(half_divergence(np.array([0.0, 1.0])), np.log(2), rtol=1e-15)
+    assert half_divergence(0.5) == 0
+    assert float(half_divergence(0.55)) == pytest.approx(exact_kl(0.55, 0.5), rel=1e-15)
+
+
+def test_half_divergence_gradient_is_the_log_odds():
+    p = jnp.array([1e-6, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9])
+    gradient = jax.vmap(jax.grad(half_divergence))(p)
+    np.testing.assert_allclose(gradient, np.log(p) - np.log1p(-p), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_kl_is_accurate_absolutely(dtype):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0.001, 0.999, size=(2, 300)).astype(dtype)
+    value = binary_kl(x, y)
+    assert value.dtype == dtype and (value >= 0).all()
+    exact = np.array([exact_kl(*pair) for pair in zip(x, y, strict=True)])
+    np.testing.assert_allclose(value, exact, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+    assert (binary_kl(x, x) == 0).all()
+
+
+def test_binary_kl_at_the_ends():
+    for array in (np.array, jnp.array):
+        x, y = array([0.0, 1.0, 0.0, 1.0, 0.5, 0.5, 0.0]), array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.25])
+        expected = [0, 0, np.inf, np.inf, np.inf, np.inf, np.log(4 / 3)]
+        np.testing.assert_allclose(binary_kl(x, y), expected, rtol=1e-6)
+    assert float(binary_kl(0.0, 0.25)) == pytest.approx(np.log(4 / 3))
+
+
+def test_binary_kl_gradient_is_finite_inside():
+    gradient = jax.grad(lambda x, y: binary_kl(x, y), argnums=(0, 1))(jnp.float32(0.2), jnp.float32(0.7))
+    np.testing.assert_allclose(gradient, [np.log(0.2 / 0.8 * 0.3 / 0.7), -0.2 / 0.7 + 0.8 / 0.3], rtol=1e-5)
+
+
+def test_jit_and_vmap_agree():
+    p = jnp.asarray(PROBABILITIES, jnp.float32)
+    np.testing.assert_allclose(jax.jit(half_divergence)(p), half_divergence(p), rtol=1e-6)
+    loop = np.array([half_divergence(each) for each in p[:50]])
+    np.testing.assert_allclose(jax.vmap(half_divergence)(p[:50]), loop, rtol=1e-6)
+
+
+@pytest.mark.parametrize("delta", [1e-300, 1e-50, 1e-10, 0.01, 0.1, 0.3, 0.5])
+def test_confidence_divergence(delta):
+    with mpmath.workdps(400):
+        exact = mpmath.mpf(delta)
+        exact = (1 - 2 * exact) * mpmath.log((1 - exact) / exact)
+    assert confidence_divergence(delta) == pytest.approx(float(exact), rel=1e-14)
+
+
+def test_confidence_divergence_asks_nothing_of_a_guess():
+    assert confidence_divergence(0.7) == 0
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, float("nan")])
+def test_delta_outside_the_unit_interval_is_refused(delta):
+    with pytest.raises(ValueError, match=r"delta = .*, expected a probability in \(0, 1\)"):
+        confidence_divergence(delta)
