@@ -1,0 +1,131 @@
+"""What a sampler and a stopping rule are: two small sets of pure functions over shared statistics.
+
+Both are written for ONE replication, without jit or vmap. The engine batches them, owns the random keys, keeps
+the comparison record, and runs any sampler with any stopping rule. Policies are numbered 0 .. K - 1 in an order
+that the engine shuffles anew for every replication, so breaking ties by the lowest number favours nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+EXISTENCE = ("assumed", "certify")
+
+State = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What a procedure is told before the first comparison (static: part of the compiled program).
+
+    Attributes:
+        num_policies: K.
+        existence: "assumed" where a Condorcet winner is known to exist, "certify" where this must be shown.
+        dtype: floating type of the evidence. It is float32 whatever JAX's x64 setting, so that the setting
+            changes no decision.
+    """
+
+    num_policies: int
+    existence: str = "assumed"
+    dtype: Any = jnp.float32
+
+
+class Statistics(NamedTuple):
+    """What is known of the comparisons made so far; kept by the engine for every procedure.
+
+    Attributes:
+        t: int32, comparisons made.
+        record: int32 [K, K, 2], `record[k, j] = (wins of k over j, losses of k to j)`.
+        wins, losses: int32 [K], totals of each policy over all opponents.
+        refutation: [K] nats, `Z_k = sum over j with wins < losses of n d(wins / n)`, the generalised likelihood ratio
+            against "k is the Condorcet winner". The leader is the least refuted policy, the argmin.
+    """
+
+    t: jax.Array
+    record: jax.Array
+    wins: jax.Array
+    losses: jax.Array
+    refutation: jax.Array
+
+
+class Comparison(NamedTuple):
+    """One judged comparison, with what was known of the two policies before it was made.
+
+    Attributes:
+        first, second: int32, the pair.
+        won: bool, whether `first` won.
+        wins, losses: int32, of `first` over `second` before this comparison.
+        total_wins, total_losses: int32 [2], of `first` and `second` over all opponents before it.
+    """
+
+    first: jax.Array
+    second: jax.Array
+    won: jax.Array
+    wins: jax.Array
+    losses: jax.Array
+    total_wins: jax.Array
+    total_losses: jax.Array
+
+
+class Sampler(NamedTuple):
+    """What chooses the next pair. It never sees delta, so one run serves every delta.
+
+    Attributes:
+        init: `problem -> state`, any pytree.
+        select: `(problem, key, statistics, evidence, state) -> (first, second, state)` with first != second;
+            `evidence` is what the stopping rule at hand holds against each policy, [K] nats.
+    """
+
+    init: Callable[[Problem], State]
+    select: Callable[[Problem, jax.Array, Statistics, jax.Array, State], tuple[jax.Array, jax.Array, State]]
+
+
+class Verdict(NamedTuple):
+    """What a stopping rule would say now, against its two thresholds.
+
+    Attributes:
+        winner: int32, the policy that would be named.
+        score: nats for "`winner` is the Condorcet winner".
+        absence: nats for "there is no Condorcet winner" (-inf where one is assumed to exist).
+    """
+
+    winner: jax.Array
+    score: jax.Array
+    absence: jax.Array
+
+
+class Thresholds(NamedTuple):
+    """Nats at which a run stops at some level: with a winner, and with the finding that there is none."""
+
+    winner: float
+    absence: float
+
+
+class StoppingRule(NamedTuple):
+    """What weighs the evidence and says when to stop.
+
+    Attributes:
+        init: `problem -> state`.
+        update: `(problem, state, comparison) -> state`.
+        evidence: `(problem, state, statistics) -> [K]` nats against "k is the Condorcet winner".
+        verdict: `(problem, state, statistics) -> Verdict`.
+        thresholds: `(problem, delta) -> Thresholds` in nats, computed on the host in float64. The run stops
+            at level delta at the first t where the verdict's score or absence reaches its threshold.
+        proven: whether the rule is delta-PAC on every instance of its class.
+    """
+
+    init: Callable[[Problem], State]
+    update: Callable[[Problem, State, Comparison], State]
+    evidence: Callable[[Problem, State, Statistics], jax.Array]
+    verdict: Callable[[Problem, State, Statistics], Verdict]
+    thresholds: Callable[[Problem, float], Thresholds]
+    proven: bool
+
+
+CENSORED = -1
+NO_WINNER = -2

@@ -1,0 +1,18 @@
+"""Samplers by name: what chooses the next pair."""
+
+from __future__ import annotations
+
+from llmpo_jax import registry
+from llmpo_jax.protocol import Sampler
+from llmpo_jax.samplers import baselines, tracking
+from llmpo_jax.samplers.llm_po import LLM_PO
+
+SAMPLERS: registry.Registry[Sampler] = registry.Registry("sampler")
+SAMPLERS.register("llm-po", LLM_PO)
+SAMPLERS.register("llm-po-d-tracking", tracking.D_TRACKING)
+SAMPLERS.register("llm-po-c-tracking", tracking.C_TRACKING)
+SAMPLERS.register("round-robin", baselines.ROUND_ROBIN)
+SAMPLERS.register("random-pair", baselines.RANDOM_PAIR)
+SAMPLERS.register("epsilon-greedy", baselines.EPSILON_GREEDY)
+SAMPLERS.register("thompson", baselines.THOMPSON)
+SAMPLERS.register("rucb", baselines.RUCB)

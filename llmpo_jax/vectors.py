@@ -1,0 +1,72 @@
+"""Small array idioms that XLA compiles well, for code written for one replication and batched by the engine.
+
+A variadic reduce (what `jnp.argmin` lowers to) and a scatter into a short vector are several times slower on CPU
+than the dense forms below, which become straight vector loops over the batch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+def argmin(values: jax.Array) -> jax.Array:
+    """Index of the smallest entry of `values` [K], the lowest one at ties (int32)."""
+    ids = jnp.arange(values.shape[0], dtype=jnp.int32)
+    return jnp.min(jnp.where(values == jnp.min(values), ids, values.shape[0] - 1))
+
+
+def argmin_except(values: jax.Array, index: jax.Array) -> jax.Array:
+    """Index of the smallest entry of `values` [K] other than entry `index` (int32)."""
+    return argmin(jnp.where(one_hot(index, values.shape[0]), jnp.inf, values))
+
+
+def one_hot(index: jax.Array, size: int) -> jax.Array:
+    """bool [size], true at `index`."""
+    return jnp.arange(size, dtype=jnp.int32) == index
+
+
+def put(values: jax.Array, index: jax.Array, value: jax.Array) -> jax.Array:
+    """`values` [K] with entry `index` replaced."""
+    return jnp.where(one_hot(index, values.shape[0]), value, values)
+
+
+def put_two(values: jax.Array, first: jax.Array, second: jax.Array, pair: jax.Array) -> jax.Array:
+    """`values` [K] with the entries `first` and `second` replaced by `pair` [2]."""
+    return put(put(values, first, pair[0]), second, pair[1])
+
+
+def add_two(values: jax.Array, first: jax.Array, second: jax.Array, pair: jax.Array) -> jax.Array:
+    """`values` [K] with `pair` [2] added to the entries `first` and `second`."""
+    size = values.shape[0]
+    zero = jnp.zeros((), values.dtype)
+    return values + jnp.where(one_hot(first, size), pair[0], jnp.where(one_hot(second, size), pair[1], zero))
+
+
+def take_two(values: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+    """[2], the entries `first` and `second` of `values` [K]."""
+    return jnp.stack([values[first], values[second]])
+
+
+class Accumulator(NamedTuple):
+    """K running sums kept in two floats each, so that 10^6 small increments lose nothing in float32."""
+
+    high: jax.Array
+    low: jax.Array
+
+    @staticmethod
+    def zeros(size: int, dtype: jnp.dtype) -> Accumulator:
+        return Accumulator(jnp.zeros(size, dtype), jnp.zeros(size, dtype))
+
+    def add_two(self, first: jax.Array, second: jax.Array, pair: jax.Array) -> tuple[Accumulator, jax.Array]:
+        """Add `pair` [2] to the sums `first` and `second`; also returns the two new sums (Knuth's two-sum)."""
+        high = take_two(self.high, first, second)
+        low = take_two(self.low, first, second)
+        total = high + pair
+        shadow = total - high
+        low = low + ((high - (total - shadow)) + (pair - shadow))
+        return Accumulator(put_two(self.high, first, second, total), put_two(self.low, first, second, low)), (
+            total + low
+        )
