@@ -1,0 +1,112 @@
+"""What a simulation returns, and its summary with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmpo_jax.models import PreferenceModel, condorcet_winner
+from llmpo_jax.protocol import CENSORED, NO_WINNER
+from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
+from llmpo_jax.theory.unstructured import characteristic_time, lower_bound
+
+
+@dataclass(frozen=True)
+class Level:
+    """Summary at one delta.
+
+    Attributes:
+        delta: error level.
+        errors: replications with a wrong statement: a policy that is not the Condorcet winner was named, or the
+            absence of a winner was claimed where there is one.
+        replications: all of them; the error rate counts censored ones as no error.
+        error_rate, error_low, error_high: errors / replications with its exact 95 % interval.
+        censored: share of replications that reached the comparison limit undecided.
+        mean, mean_low, mean_high: mean stopping time in comparisons with its 95 % interval; censored runs
+            enter at the limit, so with any censoring these are lower bounds.
+        median: of the stopping time (censored runs at the limit).
+        ratio: mean / (T* log(1 / delta)), None where the instance has no winner.
+        bound: T* kl(delta, 1 - delta), comparisons, None where the instance has no winner.
+    """
+
+    delta: float
+    errors: int
+    replications: int
+    error_rate: float
+    error_low: float
+    error_high: float
+    censored: float
+    mean: float
+    mean_low: float
+    mean_high: float
+    median: float
+    ratio: float | None
+    bound: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of R replications at D deltas and B budgets. Policies are numbered as in the model.
+
+    Attributes:
+        model, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run.
+        stopping_time: int64 [R, D] comparisons, -1 where the limit came first (censored).
+        recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
+        budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
+        counts: float64 [K, K] upper triangle, mean comparisons of each pair until the stop at the last delta.
+        simulated: comparisons that the machine simulated, those of lanes that waited for others included.
+    """
+
+    model: PreferenceModel
+    sampler: str
+    stopping: str
+    existence: str
+    deltas: tuple[float, ...]
+    budgets: tuple[int, ...]
+    max_comparisons: int
+    seed: int
+    stopping_time: np.ndarray
+    recommendation: np.ndarray
+    budget_recommendation: np.ndarray
+    counts: np.ndarray
+    simulated: int
+
+    def errors(self) -> np.ndarray:
+        """bool [R, D], where a wrong statement was made; a censored run made none."""
+        winner = condorcet_winner(self.model)
+        truth = NO_WINNER if winner is None else winner
+        return (self.recommendation != truth) & (self.recommendation != CENSORED)
+
+    def correct_selection(self) -> np.ndarray:
+        """bool [R, B], where the best guess at a budget is the Condorcet winner."""
+        return self.budget_recommendation == condorcet_winner(self.model)
+
+    def summary(self) -> tuple[Level, ...]:
+        """One `Level` per delta."""
+        exists = condorcet_winner(self.model) is not None
+        time = characteristic_time(self.model, self.existence).time if exists else None
+        return tuple(self._level(index, delta, time) for index, delta in enumerate(self.deltas))
+
+    def _level(self, index: int, delta: float, time: float | None) -> Level:
+        stopping_time = self.stopping_time[:, index]
+        censored = stopping_time < 0
+        spent = np.where(censored, self.max_comparisons, stopping_time)
+        errors = int(self.errors()[:, index].sum())
+        low, high = clopper_pearson(errors, len(spent), 0.95)
+        mean, mean_low, mean_high = mean_interval(spent, 0.95)
+        return Level(
+            delta=delta,
+            errors=errors,
+            replications=len(spent),
+            error_rate=errors / len(spent),
+            error_low=low,
+            error_high=high,
+            censored=float(censored.mean()),
+            mean=mean,
+            mean_low=mean_low,
+            mean_high=mean_high,
+            median=float(np.median(spent)),
+            ratio=None if time is None else mean / (-time * float(np.log(delta))),
+            bound=None if time is None else lower_bound(self.model, delta, self.existence),
+        )

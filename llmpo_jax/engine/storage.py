@@ -1,0 +1,103 @@
+"""A study's folder: the manifest, the chunks while it runs, and the tables once it is complete.
+
+    NAME/manifest.json      what was asked, with which versions, on which machine, how far it got
+    NAME/chunks/*.npz       finished chunks, gone once the tables are written
+    NAME/table.parquet      one row per statement of a replication (at a delta, or at a budget)
+    NAME/pairs.parquet      one row per pair: mean comparisons and proportions until the stop at the last delta
+    NAME/summary.csv        one row per sampler, stopping rule and delta
+
+Every file is written under another name and then renamed, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmpo_jax.engine.simulate import Arrays
+
+FORMAT = 1
+
+
+class StudyFolder:
+    """The folder of one study.
+
+    Raises:
+        ValueError: from `begin`, where the folder holds another study, something else, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._manifest = path / "manifest.json"
+        self._chunks = path / "chunks"
+
+    def begin(self, arguments: dict[str, Any], facts: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        """Claim the folder for a study with these arguments."""
+        if self.path.is_dir() and any(self.path.iterdir()):
+            if not self._manifest.is_file():
+                raise ValueError(f"{self.path} holds files that are no study; choose another --name")
+            if overwrite:
+                shutil.rmtree(self.path)
+            elif not resume:
+                raise ValueError(
+                    f"{self.path} holds a study already; --resume goes on with it, --overwrite starts it anew"
+                )
+            else:
+                self._check_same(arguments)
+        try:
+            self._chunks.mkdir(parents=True, exist_ok=True)
+            self.write_manifest({"format": FORMAT, "arguments": arguments, "complete": False, **facts})
+        except OSError as error:
+            raise ValueError(f"cannot write to {self.path}: {error.strerror}") from error
+
+    def _check_same(self, arguments: dict[str, Any]) -> None:
+        before = self.read_manifest()["arguments"]
+        for name in sorted({*before, *arguments}):
+            if before.get(name) != arguments.get(name):
+                raise ValueError(
+                    f"{self.path} holds a study with other arguments: {name} was {before.get(name)!r}, "
+                    f"now {arguments.get(name)!r}; give the same ones to --resume, or --overwrite"
+                )
+
+    def read_manifest(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._manifest.read_text())
+        except FileNotFoundError:
+            raise ValueError(f"{self.path} holds no study (no manifest.json)") from None
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        text = json.dumps(manifest, indent=1) + "\n"
+        self.write("manifest.json", lambda path: path.write_text(text))
+
+    def write(self, name: str, writer: Callable[[Path], object]) -> None:
+        """Let `writer` make the file `name`, whole or not at all."""
+        target = self.path / name
+        partial = target.with_name(target.name + ".partial")
+        writer(partial)
+        os.replace(partial, target)
+
+    def has_chunk(self, name: str) -> bool:
+        return (self._chunks / f"{name}.npz").is_file()
+
+    def save_chunk(self, name: str, arrays: Arrays) -> None:
+        def writer(path: Path) -> None:
+            with path.open("wb") as file:
+                np.savez_compressed(file, **vars(arrays))
+
+        self.write(f"chunks/{name}.npz", writer)
+
+    def load_chunk(self, name: str) -> Arrays:
+        with np.load(self._chunks / f"{name}.npz") as stored:
+            arrays = {key: stored[key] for key in stored.files}
+        return Arrays(**{**arrays, "simulated": int(arrays["simulated"])})
+
+    def complete(self, manifest: dict[str, Any]) -> None:
+        """Mark the study as complete and drop its chunks."""
+        self.write_manifest(manifest)
+        shutil.rmtree(self._chunks, ignore_errors=True)

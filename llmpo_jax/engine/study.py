@@ -1,0 +1,225 @@
+"""A study: instances x samplers x stopping rules, run chunk by chunk into a folder from which it can be resumed."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from llmpo_jax import models
+from llmpo_jax.engine import lanes
+from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.engine.result import Result
+from llmpo_jax.engine.simulate import Arrays, Settings, layout, make_plan, run
+from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.engine.tables import write_tables
+from llmpo_jax.protocol import Problem
+from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
+
+CHUNK = 2048
+"""Replications per chunk: what a killed study loses at most."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`."""
+
+    sources: tuple[str, ...]
+    samplers: tuple[str, ...]
+    stopping: tuple[str, ...]
+    deltas: tuple[float, ...]
+    budgets: tuple[int, ...]
+    replications: int
+    max_comparisons: int
+    existence: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One instance under one procedure: the unit that is compiled once."""
+
+    source: models.Source
+    sampler: str
+    stopping: str
+    procedure: Procedure
+    plan: Plan
+
+    @property
+    def label(self) -> str:
+        return f"{self.source.label}__{self.sampler}__{self.stopping}"
+
+
+def prepare(arguments: Arguments) -> list[Cell]:
+    """All cells of a study, with every argument checked before anything is run.
+
+    Raises:
+        ValueError: for an unknown source, sampler or stopping rule, or settings out of range.
+    """
+    settings = Settings(arguments.deltas, arguments.budgets, arguments.max_comparisons, arguments.existence)
+    if arguments.replications < 1:
+        raise ValueError(f"replications = {arguments.replications}, expected at least 1")
+    sources = [models.load(source) for source in arguments.sources]
+    labels = [source.label for source in sources]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"sources name the same instance twice: {', '.join(labels)}")
+    cells = []
+    for source in sources:
+        mu = models.host_probabilities(source.model)
+        for sampler in arguments.samplers:
+            for stopping in arguments.stopping:
+                procedure = Procedure(
+                    Problem(len(mu), arguments.existence), SAMPLERS.get(sampler), STOPPING_RULES.get(stopping)
+                )
+                plan = make_plan(procedure, mu, settings, arguments.seed)
+                cells.append(Cell(source, sampler, stopping, procedure, plan))
+    return cells
+
+
+def chunks(arguments: Arguments) -> Iterator[range]:
+    """The blocks of replications of every cell."""
+    for start in range(0, arguments.replications, CHUNK):
+        yield range(start, min(start + CHUNK, arguments.replications))
+
+
+def run_study(
+    arguments: Arguments,
+    folder: StudyFolder,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[tuple[Cell, Result]]:
+    """Run what is still missing of a study, write its tables, and return the results cell by cell.
+
+    Args:
+        arguments: what to do.
+        folder: where it is kept.
+        resume: go on with the study that the folder holds.
+        overwrite: replace the study that the folder holds.
+        progress: called as `progress(cell label, finished replications of the study, comparisons of the cell)`.
+
+    Raises:
+        ValueError: bad arguments, or a folder that holds something else.
+    """
+    cells = prepare(arguments)
+    started = time.time()
+    facts = machine_facts()
+    folder.begin(_plain(arguments), facts, resume=resume, overwrite=overwrite)
+    pending = [
+        (cell, block) for cell in cells for block in chunks(arguments) if not folder.has_chunk(_name(cell, block))
+    ]
+    finished = len(cells) * arguments.replications - sum(len(block) for _, block in pending)
+    with ThreadPoolExecutor(1) as compiler:
+        # The next programs are compiled while the present one runs.
+        jobs = [compiler.submit(_compile, cell, len(block)) for cell, block in pending]
+        try:
+            for cell, block in pending:
+                report = None
+                if progress is not None:
+                    progress(cell.label, finished, 0)
+                    report = _reporter(progress, cell.label, finished)
+                folder.save_chunk(_name(cell, block), run(cell.procedure, cell.plan, block, report))
+                finished += len(block)
+        finally:
+            for job in jobs:
+                job.cancel()
+    results = [(cell, _result(arguments, cell, folder)) for cell in cells]
+    write_tables(folder, [(cell.source, result) for cell, result in results])
+    simulated = sum(result.simulated for _, result in results)
+    folder.complete(
+        {
+            **folder.read_manifest(),
+            "complete": True,
+            "seconds": round(time.time() - started, 1),
+            "comparisons": int(simulated),
+        }
+    )
+    return results
+
+
+def _compile(cell: Cell, replications: int) -> None:
+    _, width = layout(cell.procedure.problem.num_policies, replications)
+    lanes.programs(cell.procedure, len(cell.plan.winner_thresholds), len(cell.plan.budgets), width)
+
+
+def _reporter(progress: Callable[[str, int, int], None], label: str, finished: int) -> Callable[[int, int], None]:
+    return lambda more, comparisons: progress(label, finished + more, comparisons)
+
+
+def _name(cell: Cell, block: range) -> str:
+    return f"{cell.label}__{block.start}"
+
+
+def _plain(arguments: Arguments) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(arguments).items()}
+
+
+def _result(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Result:
+    parts = [folder.load_chunk(_name(cell, block)) for block in chunks(arguments)]
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    total: Arrays = parts[0]
+    for part in parts[1:]:
+        total = Arrays(
+            total.stopping_time,
+            total.recommendation,
+            total.budget_recommendation,
+            total.counts + part.counts,
+            total.simulated + part.simulated,
+        )
+    return Result(
+        model=cell.source.model,
+        sampler=cell.sampler,
+        stopping=cell.stopping,
+        existence=arguments.existence,
+        deltas=arguments.deltas,
+        budgets=arguments.budgets,
+        max_comparisons=arguments.max_comparisons,
+        seed=arguments.seed,
+        stopping_time=joined("stopping_time"),
+        recommendation=joined("recommendation"),
+        budget_recommendation=joined("budget_recommendation"),
+        counts=total.counts / arguments.replications,
+        simulated=total.simulated,
+    )
+
+
+def machine_facts() -> dict[str, Any]:
+    """Versions, code state and device, for the manifest."""
+    names = ("llmpo-jax", "jax", "jaxlib", "numpy", "polars")
+    return {
+        "versions": {name: _version(name) for name in names} | {"python": platform.python_version()},
+        "git": _git_state(),
+        "device": str(jax.devices()[0]),
+        "machine": platform.machine(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> str | None:
+    """The commit of the source tree, marked where it has changes; None outside a checkout."""
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
