@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from llmpo_jax import vectors
+
 EXISTENCE = ("assumed", "certify")
 
 State = Any
@@ -42,25 +44,34 @@ class Statistics(NamedTuple):
         t: int32, comparisons made.
         record: int32 [K, K, 2], `record[k, j] = (wins of k over j, losses of k to j)`.
         wins, losses: int32 [K], totals of each policy over all opponents.
-        refutation: [K] nats, `Z_k = sum over j with wins < losses of n d(wins / n)`, the generalised likelihood ratio
-            against "k is the Condorcet winner". The leader is the least refuted policy, the argmin.
+        sums: the refutations Z, in two floats each.
+        pooling: nats by which the policies' total records have predicted outcomes better than the record of the
+            pair at hand (see `llmpo_jax.theory.strength`).
     """
 
     t: jax.Array
     record: jax.Array
     wins: jax.Array
     losses: jax.Array
-    refutation: jax.Array
+    sums: vectors.Accumulator
+    pooling: jax.Array
+
+    @property
+    def refutation(self) -> jax.Array:
+        """[K] nats, `Z_k = sum over j with wins < losses of n d(wins / n)`, the generalised likelihood ratio
+        against "k is the Condorcet winner". The leader is the least refuted policy, the argmin."""
+        return self.sums.high + self.sums.low
 
 
 class Comparison(NamedTuple):
-    """One judged comparison, with what was known of the two policies before it was made.
+    """One judged comparison, with what was known before it was made.
 
     Attributes:
         first, second: int32, the pair.
         won: bool, whether `first` won.
-        wins, losses: int32, of `first` over `second` before this comparison.
-        total_wins, total_losses: int32 [2], of `first` and `second` over all opponents before it.
+        wins, losses: int32, of `first` over `second`.
+        total_wins, total_losses: int32 [2], of `first` and `second` over all opponents.
+        pooling: as in `Statistics`.
     """
 
     first: jax.Array
@@ -70,6 +81,7 @@ class Comparison(NamedTuple):
     losses: jax.Array
     total_wins: jax.Array
     total_losses: jax.Array
+    pooling: jax.Array
 
 
 class Sampler(NamedTuple):

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax import vectors
 from llmpo_jax.models import Battles
-from llmpo_jax.protocol import Comparison, Problem, Statistics
+from llmpo_jax.protocol import Problem
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
 from llmpo_jax.theory.refutation import pair_evidence
+from llmpo_jax.theory.statistics import judged, nothing_yet, observe
 
 
 @dataclass(frozen=True)
@@ -42,52 +42,38 @@ def audit(battles: Battles) -> Audit:
     """Weigh a log of comparisons in its own order.
 
     Valid for any rule by which the pairs were chosen, as long as it did not look at outcomes still to come (a log
-    sorted by outcome is not valid). A tie leaves the wealth as it is, the mean of its two factors over a fair coin
-    flip being 1, and counts as half a win for each in the estimates.
+    sorted by outcome is not valid). A tie is a fair coin flip: it counts as half a win for each in the win rates,
+    but says nothing about who is better, so it adds no evidence.
     """
     problem = Problem(len(battles.names))
     rule = STOPPING_RULES.get("e-process")
-    first, second = jnp.asarray(battles.first, jnp.int32), jnp.asarray(battles.second, jnp.int32)
-    outcome = jnp.asarray(battles.outcome, problem.dtype)
-    k = problem.num_policies
+    sampler = SAMPLERS.get("llm-po")
 
     def step(carry, battle):
-        record, state, peak = carry
-        i, j, score = battle
-        won = jnp.stack([score, 1 - score])
-        totals = jnp.sum(record, axis=1)
-        pair = jnp.stack([i, j])
-        entry = record[i, j]
-        comparison = Comparison(i, j, score > 0.5, entry[0], entry[1], totals[pair, 0], totals[pair, 1])
-        moved = rule.update(problem, state, comparison)
-        state = jax.tree.map(lambda new, old: jnp.where(score == 0.5, old, new), moved, state)
-        record = record.at[i, j].add(won).at[j, i].add(won[::-1])
-        return (record, state, jnp.maximum(peak, state.value)), None
+        statistics, state, peak = carry
+        first, second, outcome = battle
+        comparison = judged(statistics, first, second, outcome > 0.5)
+        moved = (observe(problem, statistics, comparison), rule.update(problem, state, comparison))
+        tied = outcome == 0.5
+        statistics, state = jax.tree.map(lambda new, old: jnp.where(tied, old, new), moved, (statistics, state))
+        return (statistics, state, jnp.maximum(peak, rule.evidence(problem, state, statistics))), None
 
     @jax.jit
-    def scan(battles):
-        start = (jnp.zeros((k, k, 2), problem.dtype), rule.init(problem), jnp.zeros(k, problem.dtype))
-        (record, state, peak), _ = jax.lax.scan(step, start, battles)
-        evidence = pair_evidence(record[..., 0], record[..., 1])
-        totals = jnp.sum(record, axis=1)
-        statistics = Statistics(
-            jnp.asarray(len(battles[0]), jnp.int32),
-            record,
-            totals[:, 0],
-            totals[:, 1],
-            jnp.sum(evidence, axis=1),
-        )
-        against = rule.evidence(problem, state, statistics)
-        sampler = SAMPLERS.get("llm-po")
-        one, two, _ = sampler.select(problem, jax.random.key(0), statistics, against, sampler.init(problem))
-        return peak, evidence, vectors.take_two(jnp.arange(k), one, two)
+    def scan(log):
+        k = problem.num_policies
+        start = (nothing_yet(problem), rule.init(problem), jnp.zeros(k, problem.dtype))
+        (statistics, state, peak), _ = jax.lax.scan(step, start, log)
+        record = statistics.record.astype(problem.dtype)
+        evidence = rule.evidence(problem, state, statistics)
+        pair = sampler.select(problem, jax.random.key(0), statistics, evidence, sampler.init(problem))[:2]
+        return peak, pair_evidence(record[..., 0], record[..., 1]), jnp.stack(pair)
 
-    peak, evidence, pair = scan((first, second, outcome))
-    evidence = np.asarray(evidence)
-    missing = tuple((int(i), int(j)) for i, j in zip(*np.triu_indices(k, 1), strict=True) if battles.counts[i, j] == 0)
+    columns = (battles.first.astype(np.int32), battles.second.astype(np.int32), battles.outcome.astype(np.float32))
+    peak, evidence, pair = (np.asarray(x) for x in scan(columns))
+    first, second = np.nonzero(np.triu(battles.counts == 0, 1))
     return Audit(
-        refutation=np.asarray(peak, np.float64),
+        refutation=peak.astype(np.float64),
         refuter=np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), -1),
-        never_compared=missing,
+        never_compared=tuple(zip(first.tolist(), second.tolist(), strict=True)),
         next_pair=(int(pair[0]), int(pair[1])),
     )

@@ -62,7 +62,7 @@ def _segment(procedure: Procedure, plan: Plan, lanes: Replication) -> tuple[Repl
         return jax.random.bits(step_key, (), jnp.uint32), step_key
 
     # Drawn for the whole segment at once: threefry is a loop of small operations, slow inside a step.
-    times = lanes.t[None, :] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
+    times = lanes.statistics.t[None, :] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
     draws = jax.vmap(jax.vmap(draw), in_axes=(None, 0))(lanes.key, times)
 
     def one(

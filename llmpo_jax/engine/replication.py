@@ -11,14 +11,13 @@ from llmpo_jax import vectors
 from llmpo_jax.protocol import (
     CENSORED,
     NO_WINNER,
-    Comparison,
     Problem,
     Sampler,
     State,
     Statistics,
     StoppingRule,
 )
-from llmpo_jax.theory.refutation import increment
+from llmpo_jax.theory.statistics import judged, nothing_yet, observe
 
 
 class Procedure(NamedTuple):
@@ -70,25 +69,17 @@ class Replication(NamedTuple):
     Attributes:
         key: typed key, `fold_in(root, replication)`; comparison t draws from `fold_in(key, t)`, t = 1, 2, ...
         shuffled: int32 [K], the model's number of each policy as the procedure numbers them.
-        t, record, wins, losses: as in `Statistics`.
-        refutation: the sums Z of `Statistics`, in two floats each.
+        statistics: what the procedure knows.
         sampler, stopping: their own states.
         outcome: what has been decided so far.
     """
 
     key: jax.Array
     shuffled: jax.Array
-    t: jax.Array
-    record: jax.Array
-    wins: jax.Array
-    losses: jax.Array
-    refutation: vectors.Accumulator
+    statistics: Statistics
     sampler: State
     stopping: State
     outcome: Outcome
-
-    def statistics(self) -> Statistics:
-        return Statistics(self.t, self.record, self.wins, self.losses, self.refutation.high + self.refutation.low)
 
 
 def start(procedure: Procedure, plan: Plan, replication: jax.Array) -> Replication:
@@ -102,11 +93,7 @@ def start(procedure: Procedure, plan: Plan, replication: jax.Array) -> Replicati
     return Replication(
         key=key,
         shuffled=shuffled,
-        t=jnp.zeros((), jnp.int32),
-        record=jnp.zeros((k, k, 2), jnp.int32),
-        wins=jnp.zeros(k, jnp.int32),
-        losses=jnp.zeros(k, jnp.int32),
-        refutation=vectors.Accumulator.zeros(k, problem.dtype),
+        statistics=nothing_yet(problem),
         sampler=procedure.sampler.init(problem),
         stopping=procedure.stopping.init(problem),
         outcome=Outcome(
@@ -121,7 +108,11 @@ def finished(plan: Plan, replication: Replication) -> jax.Array:
     """bool, whether further comparisons would change nothing of the outcome."""
     decided = jnp.all(replication.outcome.stopping_time >= 0)
     idle = decided & (replication.outcome.stopping_time[0] == 0)
-    return idle | (decided & (replication.t >= plan.horizon)) | (replication.t >= plan.max_comparisons)
+    return (
+        idle
+        | (decided & (replication.statistics.t >= plan.horizon))
+        | (replication.statistics.t >= plan.max_comparisons)
+    )
 
 
 def step(
@@ -138,32 +129,17 @@ def step(
         still undecided at the last delta.
     """
     problem, sampler, stopping = procedure
-    statistics = rep.statistics()
-    evidence = stopping.evidence(problem, rep.stopping, statistics)
-    first, second, sampler_state = sampler.select(problem, key, statistics, evidence, rep.sampler)
-    entry = rep.record[first, second]
-    t = rep.t + 1
+    evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
+    first, second, sampler_state = sampler.select(problem, key, rep.statistics, evidence, rep.sampler)
     true_first, true_second = rep.shuffled[first], rep.shuffled[second]
     won = bits < plan.chances[true_first, true_second]
-    pair = jnp.stack([first, second])
-    comparison = Comparison(first, second, won, entry[0], entry[1], rep.wins[pair], rep.losses[pair])
-    refutation, _ = rep.refutation.add_two(first, second, increment(comparison, problem.dtype))
-
-    scores = jnp.stack([won, ~won]).astype(jnp.int32)
-    # Written as old + new rather than added in place: the write then depends on the read, which is what lets XLA
-    # update the record without copying the whole of it at every step.
-    entry = entry + scores
-    record = rep.record.at[pair, pair[::-1]].set(jnp.stack([entry, entry[::-1]]))
+    comparison = judged(rep.statistics, first, second, won)
     rep = rep._replace(
-        t=t,
-        record=record,
-        wins=vectors.add_two(rep.wins, first, second, scores),
-        losses=vectors.add_two(rep.losses, first, second, scores[::-1]),
-        refutation=refutation,
+        statistics=observe(problem, rep.statistics, comparison),
         sampler=sampler_state,
         stopping=stopping.update(problem, rep.stopping, comparison),
     )
-    within = t <= plan.max_comparisons
+    within = rep.statistics.t <= plan.max_comparisons
     counted = within & (rep.outcome.stopping_time[-1] < 0)
     return rep._replace(outcome=_decide(procedure, plan, rep, within)), (true_first, true_second, counted)
 
@@ -171,7 +147,7 @@ def step(
 def _decide(procedure: Procedure, plan: Plan, rep: Replication, within: jax.Array) -> Outcome:
     """The outcome after this comparison: which levels are reached now, and which budgets are spent."""
     problem, _, stopping = procedure
-    statistics = rep.statistics()
+    statistics = rep.statistics
     verdict = stopping.verdict(problem, rep.stopping, statistics)
     named = verdict.score >= plan.winner_thresholds
     absent = verdict.absence >= plan.absence_thresholds
@@ -179,7 +155,7 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication, within: jax.Arra
     recommendation = jnp.where(named, rep.shuffled[verdict.winner], NO_WINNER)
     leader = rep.shuffled[vectors.argmin(statistics.refutation)]
     return Outcome(
-        stopping_time=jnp.where(now, rep.t, rep.outcome.stopping_time),
+        stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),
-        budget_recommendation=jnp.where(plan.budgets == rep.t, leader, rep.outcome.budget_recommendation),
+        budget_recommendation=jnp.where(plan.budgets == statistics.t, leader, rep.outcome.budget_recommendation),
     )

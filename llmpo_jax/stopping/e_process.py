@@ -3,18 +3,20 @@
 Against each hypothesis H_k = "k is the Condorcet winner" (mu[k, j] >= 1/2 for all j) we bet. Before every comparison
 of k with some j a number p <= 1/2 is fixed from the past; the wealth is multiplied by 2 p if k wins, by 2 (1 - p) if
 k loses. Under H_k the factor has mean 2 p mu + 2 (1 - p)(1 - mu) = 1 - (2 mu - 1)(1 - 2 p) <= 1, so the wealth is a
-non-negative supermartingale started at 1, and so is the average of several such wealths with fixed weights. By
-Ville's inequality it ever reaches 1 / delta with probability at most delta. Only the refutation of the true winner
-i* is an error, so neither the number of policies nor the number of looks enters.
+non-negative supermartingale started at 1. By Ville's inequality it ever reaches 1 / delta with probability at most
+delta. Only the refutation of the true winner i* is an error, so neither the number of policies nor the number of
+looks enters.
 
-The bets. p is the smaller of 1/2 and a prediction of the next outcome: the empirical rate of the pair with `PRIOR`
-pseudo-comparisons added. Wealth is learnt away twice over in the textbook bet (pseudo-count 1): on every new pair,
-and worst near 1/2, where comparisons are many. So the prior is heavier, and two predictions share the wealth
-equally: one whose prior mean is 1/2, one whose prior mean is the pair's chance under the policies' total records,
-o_k / (o_k + o_j) with o the odds of winning against the field, which knows much about a pair before its first
-comparison if policies differ in strength. Both converge to the pair's rate, so on k's toughest opponent the log
-wealth is counts * d - (1/2) log(counts) + O(1), which is why the stopping time is asymptotically optimal with
-a sampler whose proportions converge to w*; the wrong prediction costs at most log 2.
+The bet. p is the smaller of 1/2 and a prediction of the next outcome: the pair's empirical rate with some
+pseudo-comparisons added. The textbook bet (one pseudo-comparison at 1/2) loses wealth on every new pair while it
+learns, and most near 1/2, where comparisons are many. Here
+- while total records predict well (`Statistics.pooling` >= 0), `POOLED_PRIOR` pseudo-comparisons at the chance that
+  they suggest: on a Bradley-Terry instance much is known of a pair before its first comparison;
+- otherwise `PAIR_PRIOR` of them at 1/2.
+Which of the two is in force, and the chance, are functions of the past, so the bet is predictable and the proof above
+stands whatever the instance. Both predictions converge to the pair's rate at speed 1 / n, so on an opponent that is
+compared n times the log wealth is n d - (1/2) log n + O(1): nothing is lost to first order, which is what makes the
+stopping time asymptotically optimal with a sampler whose proportions converge to w*.
 """
 
 from __future__ import annotations
@@ -28,77 +30,62 @@ import jax.numpy as jnp
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Comparison, Problem, Statistics, StoppingRule, Thresholds, Verdict
 from llmpo_jax.stopping import common
+from llmpo_jax.theory import strength
 
-PRIOR = 16.0
-STRENGTH_PRIOR = 4.0
+POOLED_PRIOR = 32.0
+PAIR_PRIOR = 4.0
 
 
 class EProcess(NamedTuple):
     """State, in nats of log wealth.
 
     Attributes:
-        plain, pooled: the log wealth [K] of the two predictions.
-        value: [K], the log of their average.
-        peak: [K], the largest value so far. Ville's inequality bounds the peak, so what is refuted stays so.
-        proofs: the wealth of single pairs, in the `certify` form.
+        wealth: the log wealth [K], in two floats each.
+        peak: [K], the largest it has been. Ville's inequality bounds the peak, so what is refuted stays so.
+        proofs: the wealth on single pairs, in the `certify` form.
     """
 
-    plain: vectors.Accumulator
-    pooled: vectors.Accumulator
-    value: jax.Array
+    wealth: vectors.Accumulator
     peak: jax.Array
     proofs: common.Proofs | None
 
 
-def odds(wins: jax.Array, losses: jax.Array) -> jax.Array:
-    """Odds of winning against the field, shrunk towards 1; `wins`, `losses` floats of any shape."""
-    return (wins + STRENGTH_PRIOR) / (losses + STRENGTH_PRIOR)
+def bets(comparison: Comparison, dtype: jnp.dtype) -> jax.Array:
+    """The bets p [2] on (first, second), fixed before the comparison and at most 1/2."""
+    wins = jnp.stack([comparison.wins, comparison.losses]).astype(dtype)
+    pooled = comparison.pooling >= 0
+    prior = jnp.where(pooled, jnp.asarray(POOLED_PRIOR, dtype), PAIR_PRIOR)
+    mean = jnp.where(pooled, strength.pair_chance(comparison, dtype), 0.5)
+    prediction = (wins + prior * jnp.stack([mean, 1 - mean])) / (wins[0] + wins[1] + prior)
+    return jnp.minimum(prediction, 0.5)
 
 
-def bets(problem: Problem, comparison: Comparison) -> tuple[jax.Array, jax.Array]:
-    """The two bets p [2] (first's side, second's side), each fixed before the comparison and at most 1/2."""
-    wins = jnp.stack([comparison.wins, comparison.losses]).astype(problem.dtype)
-    total = wins[0] + wins[1] + PRIOR
-    strength = odds(comparison.total_wins.astype(problem.dtype), comparison.total_losses.astype(problem.dtype))
-    chance = strength / (strength[0] + strength[1])
-    plain = (wins + PRIOR / 2) / total
-    pooled = (wins + PRIOR * chance) / total
-    return jnp.minimum(plain, 0.5), jnp.minimum(pooled, 0.5)
-
-
-def _gain(bet: jax.Array, won: jax.Array) -> jax.Array:
-    """Log of the wealth's factor [2]: 2 p on the side that won, 2 (1 - p) on the side that lost."""
-    return jnp.log(2 * jnp.where(jnp.stack([won, ~won]), bet, 1 - bet))
+def gains(comparison: Comparison, dtype: jnp.dtype) -> jax.Array:
+    """Log of the wealth's factor for (first, second): 2 p on the side that won, 2 (1 - p) on the side that lost."""
+    bet = bets(comparison, dtype)
+    return jnp.log(2 * jnp.where(jnp.stack([comparison.won, ~comparison.won]), bet, 1 - bet))
 
 
 def _init(problem: Problem) -> EProcess:
     k, dtype = problem.num_policies, problem.dtype
-    return EProcess(
-        plain=vectors.Accumulator.zeros(k, dtype),
-        pooled=vectors.Accumulator.zeros(k, dtype),
-        value=jnp.zeros(k, dtype),
-        peak=jnp.zeros(k, dtype),
-        proofs=common.no_proofs(problem),
-    )
+    return EProcess(vectors.Accumulator.zeros(k, dtype), jnp.zeros(k, dtype), common.no_proofs(problem))
 
 
 def _update(problem: Problem, state: EProcess, comparison: Comparison) -> EProcess:
-    first, second, won = comparison.first, comparison.second, comparison.won
-    plain_bet, pooled_bet = bets(problem, comparison)
-    plain, plain_value = state.plain.add_two(first, second, _gain(plain_bet, won))
-    pooled, pooled_value = state.pooled.add_two(first, second, _gain(pooled_bet, won))
-    value = jnp.logaddexp(plain_value, pooled_value) - math.log(2)
-    values = vectors.put_two(state.value, first, second, value)
+    first, second = comparison.first, comparison.second
+    gain = gains(comparison, problem.dtype)
+    wealth, value = state.wealth.add_two(first, second, gain)
+    highest = jnp.maximum(vectors.take_two(state.peak, first, second), value)
+    peak = vectors.put_two(state.peak, first, second, highest)
     proofs = state.proofs
     if proofs is not None:
-        wealth = jnp.stack([proofs.pairs[first, second], proofs.pairs[second, first]])
-        gain = _gain((plain_bet + pooled_bet) / 2, won)
-        proofs = common.put_proofs(proofs, comparison, wealth + gain[::-1])
-    return EProcess(plain, pooled, values, jnp.maximum(state.peak, values), proofs)
+        before = jnp.stack([proofs.pairs[first, second], proofs.pairs[second, first]])
+        proofs = common.put_proofs(proofs, comparison, before + gain[::-1])
+    return EProcess(wealth, peak, proofs)
 
 
 def _evidence(problem: Problem, state: EProcess, statistics: Statistics) -> jax.Array:
-    return state.value
+    return state.wealth.high + state.wealth.low
 
 
 def _verdict(problem: Problem, state: EProcess, statistics: Statistics) -> Verdict:
@@ -114,6 +101,6 @@ E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, _thresholds, prove
 """Stop when every policy but one has been refuted: its log wealth once reached log(1 / delta).
 
 delta-PAC on every instance with a Condorcet winner, by the argument at the top of this module.
-Certify: i is named when, for every j, the wealth against "mu[j, i] >= 1/2" reaches K / delta; absence is found when all K
-policies are refuted at K / delta. A wrong statement needs one of at most K events of probability delta / K each.
+Certify: i is named when, for every j, the wealth against "mu[j, i] >= 1/2" reaches K / delta; absence is found when
+all K policies are refuted at K / delta. A wrong statement needs one of at most K events of probability delta / K each.
 """

@@ -1,0 +1,57 @@
+"""The sufficient statistics of a run, and how one comparison changes them."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from llmpo_jax import vectors
+from llmpo_jax.protocol import Comparison, Problem, Statistics
+from llmpo_jax.theory import refutation, strength
+
+
+def nothing_yet(problem: Problem) -> Statistics:
+    """The statistics before the first comparison."""
+    k = problem.num_policies
+    return Statistics(
+        t=jnp.zeros((), jnp.int32),
+        record=jnp.zeros((k, k, 2), jnp.int32),
+        wins=jnp.zeros(k, jnp.int32),
+        losses=jnp.zeros(k, jnp.int32),
+        sums=vectors.Accumulator.zeros(k, problem.dtype),
+        pooling=jnp.zeros((), problem.dtype),
+    )
+
+
+def judged(statistics: Statistics, first: jax.Array, second: jax.Array, won: jax.Array) -> Comparison:
+    """The comparison of `first` with `second`, with what is known of them so far."""
+    entry = statistics.record[first, second]
+    return Comparison(
+        first=first,
+        second=second,
+        won=won,
+        wins=entry[0],
+        losses=entry[1],
+        total_wins=vectors.take_two(statistics.wins, first, second),
+        total_losses=vectors.take_two(statistics.losses, first, second),
+        pooling=statistics.pooling,
+    )
+
+
+def observe(problem: Problem, statistics: Statistics, comparison: Comparison) -> Statistics:
+    """The statistics with one comparison more."""
+    first, second = comparison.first, comparison.second
+    scores = jnp.stack([comparison.won, ~comparison.won]).astype(jnp.int32)
+    # Written as old + new rather than added in place: the write then depends on the read, which is what lets XLA
+    # update the record without copying the whole of it at every step.
+    entry = jnp.stack([comparison.wins, comparison.losses]) + scores
+    pair = jnp.stack([first, second])
+    sums, _ = statistics.sums.add_two(first, second, refutation.increment(comparison, problem.dtype))
+    return Statistics(
+        t=statistics.t + 1,
+        record=statistics.record.at[pair, pair[::-1]].set(jnp.stack([entry, entry[::-1]])),
+        wins=vectors.add_two(statistics.wins, first, second, scores),
+        losses=vectors.add_two(statistics.losses, first, second, scores[::-1]),
+        sums=sums,
+        pooling=strength.contest(comparison, problem.dtype),
+    )
