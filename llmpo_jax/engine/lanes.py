@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import NamedTuple
+from concurrent.futures import Future
 
 import jax
 import jax.numpy as jnp
@@ -17,18 +17,6 @@ from llmpo_jax.engine.replication import Plan, Procedure, Replication, finished,
 
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little."""
-
-
-class Programs(NamedTuple):
-    """The two compiled programs of a procedure.
-
-    Attributes:
-        refill: `(plan, lanes, free bool [L], replications int32 [L]) -> lanes`, with the free lanes started anew.
-        segment: `(plan, lanes) -> (lanes, finished bool [L], counts int32 [K, K] upper triangle)`.
-    """
-
-    refill: jax.stages.Compiled
-    segment: jax.stages.Compiled
 
 
 def _axes(lane: Replication) -> Replication:
@@ -41,19 +29,22 @@ def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
     return jax.eval_shape(functools.partial(start, procedure), plan, jnp.zeros((), jnp.int32))
 
 
-def _refill(
-    procedure: Procedure, plan: Plan, lanes: Replication, free: jax.Array, replications: jax.Array
-) -> Replication:
+def _abstract_lanes(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
     axes = _axes(_abstract_lane(procedure, plan))
-
-    def one(lane: Replication, free: jax.Array, replication: jax.Array) -> Replication:
-        fresh = start(procedure, plan, replication)
-        return jax.tree.map(lambda new, old: jnp.where(free, new, old), fresh, lane)
-
-    return jax.vmap(one, in_axes=(axes, 0, 0), out_axes=axes)(lanes, free, replications)
+    numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
+    return jax.eval_shape(
+        jax.vmap(functools.partial(start, procedure), in_axes=(None, 0), out_axes=axes), plan, numbers
+    )
 
 
-def _segment(procedure: Procedure, plan: Plan, lanes: Replication) -> tuple[Replication, jax.Array, jax.Array]:
+def _advance(
+    procedure: Procedure, plan: Plan, lanes: Replication, free: jax.Array, replications: jax.Array
+) -> tuple[Replication, jax.Array, jax.Array]:
+    """Start `replications` [L] in the `free` [L] lanes, then run all lanes for a segment.
+
+    Returns:
+        The lanes, which of them are over [L], and the comparisons made of each pair, int32 [K, K] upper triangle.
+    """
     axes = _axes(_abstract_lane(procedure, plan))
     k = procedure.problem.num_policies
 
@@ -61,6 +52,11 @@ def _segment(procedure: Procedure, plan: Plan, lanes: Replication) -> tuple[Repl
         step_key = jax.random.fold_in(key, t)
         return jax.random.bits(step_key, (), jnp.uint32), step_key
 
+    def refill(lane: Replication, free: jax.Array, replication: jax.Array) -> Replication:
+        fresh = start(procedure, plan, replication)
+        return jax.tree.map(lambda new, old: jnp.where(free, new, old), fresh, lane)
+
+    lanes = jax.vmap(refill, in_axes=(axes, 0, 0), out_axes=axes)(lanes, free, replications)
     # Drawn for the whole segment at once: threefry is a loop of small operations, slow inside a step.
     times = lanes.statistics.t[None, :] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
     draws = jax.vmap(jax.vmap(draw), in_axes=(None, 0))(lanes.key, times)
@@ -84,26 +80,35 @@ def _segment(procedure: Procedure, plan: Plan, lanes: Replication) -> tuple[Repl
 
 
 _lock = threading.Lock()
+_programs: dict[tuple[Procedure, int, int, int], Future[jax.stages.Compiled]] = {}
 
 
-@functools.lru_cache(maxsize=64)
-def _compile(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Programs:
+def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> jax.stages.Compiled:
+    """The compiled `_advance` for this procedure and these shapes: `(plan, lanes, free, replications) -> ...`.
+
+    Compiled once per process, by whichever thread asks first; different programs are compiled side by side.
+    """
+    key = (procedure, deltas, budgets, lanes)
+    with _lock:
+        mine = key not in _programs
+        future = _programs.setdefault(key, Future())
+    if mine:
+        try:
+            future.set_result(_compile(*key))
+        except BaseException as error:
+            future.set_exception(error)
+            with _lock:
+                del _programs[key]
+    return future.result()
+
+
+def _compile(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> jax.stages.Compiled:
     plan = abstract_plan(procedure.problem.num_policies, deltas, budgets)
+    state = _abstract_lanes(procedure, plan, lanes)
     free = jax.ShapeDtypeStruct((lanes,), jnp.bool_)
     numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
-    axes = _axes(_abstract_lane(procedure, plan))
-    state = jax.eval_shape(
-        jax.vmap(functools.partial(start, procedure), in_axes=(None, 0), out_axes=axes), plan, numbers
-    )
-    refill = jax.jit(functools.partial(_refill, procedure), donate_argnums=1)
-    segment = jax.jit(functools.partial(_segment, procedure), donate_argnums=1)
-    return Programs(refill.lower(plan, state, free, numbers).compile(), segment.lower(plan, state).compile())
-
-
-def programs(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Programs:
-    """The compiled programs for this procedure and these shapes, compiled once per process."""
-    with _lock:
-        return _compile(procedure, deltas, budgets, lanes)
+    advance = jax.jit(functools.partial(_advance, procedure), donate_argnums=1)
+    return advance.lower(plan, state, free, numbers).compile()
 
 
 def abstract_plan(num_policies: int, deltas: int, budgets: int) -> Plan:
@@ -121,15 +126,11 @@ def abstract_plan(num_policies: int, deltas: int, budgets: int) -> Plan:
 
 
 def blank(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
-    """Lanes with nothing in them yet, to be refilled."""
-    axes = _axes(_abstract_lane(procedure, plan))
-    state = jax.eval_shape(
-        jax.vmap(functools.partial(start, procedure), in_axes=(None, 0), out_axes=axes),
-        plan,
-        jax.ShapeDtypeStruct((lanes,), jnp.int32),
-    )
-    keys = jax.vmap(jax.random.key)(jnp.zeros(lanes, jnp.uint32))
-    zeros = jax.tree.map(
-        lambda x: keys if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else jnp.zeros(x.shape, x.dtype), state
-    )
-    return zeros
+    """Lanes with nothing in them yet."""
+
+    def empty(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.vmap(jax.random.key)(jnp.zeros(leaf.shape, jnp.uint32))
+        return jnp.zeros(leaf.shape, leaf.dtype)
+
+    return jax.tree.map(empty, _abstract_lanes(procedure, plan, lanes))

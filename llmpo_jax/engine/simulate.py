@@ -169,7 +169,7 @@ def run(
     """Run the given replications on all cores (or the accelerator) and collect their outcomes."""
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
     workers, num_lanes = layout(procedure.problem.num_policies, len(replications))
-    programs = lanes_module.programs(procedure, deltas, budgets, num_lanes)
+    program = lanes_module.program(procedure, deltas, budgets, num_lanes)
     k = procedure.problem.num_policies
     arrays = Arrays(
         stopping_time=np.full((len(replications), deltas), CENSORED, np.int64),
@@ -180,7 +180,7 @@ def run(
     )
     queue = _Queue(replications, arrays, progress)
     with ThreadPoolExecutor(workers) as pool:
-        tasks = [pool.submit(_work, procedure, plan, programs, num_lanes, queue) for _ in range(workers)]
+        tasks = [pool.submit(_work, procedure, plan, program, num_lanes, queue) for _ in range(workers)]
         try:
             for task in tasks:
                 task.result()
@@ -247,19 +247,17 @@ class _Queue:
                 self._progress(self._finished, self._arrays.simulated)
 
 
-def _work(procedure: Procedure, plan: Plan, programs: lanes_module.Programs, num_lanes: int, queue: _Queue) -> None:
+def _work(procedure: Procedure, plan: Plan, program: jax.stages.Compiled, num_lanes: int, queue: _Queue) -> None:
     """One worker: segment after segment until the queue is empty and all its lanes are over."""
     lanes = lanes_module.blank(procedure, plan, num_lanes)
     indices = np.full(num_lanes, -1)
     free = np.ones(num_lanes, bool)
     while not queue.stopped:
-        if free.any():
-            taken = queue.take(free)
-            indices = np.where(free, taken, indices)
-            if not (indices >= 0).any():
-                return
-            lanes = programs.refill(plan, lanes, jnp.asarray(free), jnp.asarray(queue.numbers(taken)))
-        lanes, over, counts = programs.segment(plan, lanes)
+        taken = queue.take(free)
+        indices = np.where(free, taken, indices)
+        if not (indices >= 0).any():
+            return
+        lanes, over, counts = program(plan, lanes, jnp.asarray(free), jnp.asarray(queue.numbers(taken)))
         over = np.asarray(over)
         done = over & (indices >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)

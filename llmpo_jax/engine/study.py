@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -120,8 +121,8 @@ def run_study(
         (cell, block) for cell in cells for block in chunks(arguments) if not folder.has_chunk(_name(cell, block))
     ]
     finished = len(cells) * arguments.replications - sum(len(block) for _, block in pending)
-    with ThreadPoolExecutor(1) as compiler:
-        # The next programs are compiled while the present one runs.
+    with ThreadPoolExecutor(os.cpu_count()) as compiler:
+        # The next programs are compiled side by side, and while the present one runs.
         jobs = [compiler.submit(_compile, cell, len(block)) for cell, block in pending]
         try:
             for cell, block in pending:
@@ -150,7 +151,7 @@ def run_study(
 
 def _compile(cell: Cell, replications: int) -> None:
     _, width = layout(cell.procedure.problem.num_policies, replications)
-    lanes.programs(cell.procedure, len(cell.plan.winner_thresholds), len(cell.plan.budgets), width)
+    lanes.program(cell.procedure, len(cell.plan.winner_thresholds), len(cell.plan.budgets), width)
 
 
 def _reporter(progress: Callable[[str, int, int], None], label: str, finished: int) -> Callable[[int, int], None]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, State, Statistics
+from llmpo_jax.samplers.posterior import beta_draws
 from llmpo_jax.samplers.tracking import counts
 
 EPSILON = 0.1
@@ -57,7 +58,7 @@ def _epsilon_greedy(
 def _thompson(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
     leader = vectors.argmin(statistics.refutation)
     row = statistics.record[leader].astype(problem.dtype)
-    draw = jax.random.beta(key, row[:, 0] + 1, row[:, 1] + 1, dtype=problem.dtype)
+    draw = beta_draws(key, row[:, 0] + 1, row[:, 1] + 1)
     return leader, vectors.argmin_except(draw, leader), state
 
 
