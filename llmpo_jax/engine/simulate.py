@@ -24,8 +24,8 @@ from llmpo_jax.theory.unstructured import check_existence
 LARGEST_LIMIT = 2**30
 """Comparisons per replication that the int32 clock can count with room to spare."""
 
-_RECORD_BYTES = 2**21
-"""Size of the comparison record of all lanes of a worker on CPU: what stays in the cache of one core."""
+_CPU_LANES = 64
+"""Lanes of a worker on CPU: their records stay in the cache of one core, and wider ones are no faster per lane."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def run(
 ) -> Arrays:
     """Run the given replications on all cores (or the accelerator) and collect their outcomes."""
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
-    workers, num_lanes = layout(procedure.problem.num_policies, len(replications))
+    workers, num_lanes = layout(len(replications))
     program = lanes_module.program(procedure, deltas, budgets, num_lanes)
     k = procedure.problem.num_policies
     arrays = Arrays(
@@ -190,14 +190,14 @@ def run(
     return arrays
 
 
-def layout(num_policies: int, replications: int) -> tuple[int, int]:
+def layout(replications: int) -> tuple[int, int]:
     """How many worker threads run how many lanes each: a thread per core on CPU, one wide one elsewhere."""
     if jax.default_backend() != "cpu":
         return 1, min(2**15, max(256, 2 ** (replications - 1).bit_length()))
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wide = _RECORD_BYTES // (8 * num_policies**2)
-    fair = -(-replications // workers)
-    lanes = min(512, max(64, 2 ** (wide.bit_length() - 1)), max(16, 2 ** (fair - 1).bit_length()))
+    # A lane that has several replications to go through wastes little on waiting for the slowest one.
+    share = max(1, replications // (4 * workers))
+    lanes = min(_CPU_LANES, max(16, 2 ** (share - 1).bit_length()))
     return min(workers, -(-replications // lanes)), lanes
 
 

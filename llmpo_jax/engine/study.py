@@ -150,7 +150,7 @@ def run_study(
 
 
 def _compile(cell: Cell, replications: int) -> None:
-    _, width = layout(cell.procedure.problem.num_policies, replications)
+    _, width = layout(replications)
     lanes.program(cell.procedure, len(cell.plan.winner_thresholds), len(cell.plan.budgets), width)
 
 

@@ -1,0 +1,62 @@
+"""What the benchmarks share: where data and results lie, and how a table is shown and kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from llmpo_jax import models
+
+HERE = Path(__file__).parent
+DATA = HERE.parent.parent / "shared" / "data"
+RESULTS = HERE / "results"
+
+console = Console(highlight=False)
+
+
+def source(name: str) -> models.Source | None:
+    """An instance, or a file of the data folder beside the project; None (and a message) where that is missing."""
+    if not name.endswith(".csv"):
+        return models.load(name)
+    if not (DATA / name).is_file():
+        console.print(f"{name}: skipped, there is no data folder beside the project")
+        return None
+    return models.load(str(DATA / name))
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--quick", action="store_true", help="a tenth of the replications, nothing is kept")
+    return made
+
+
+def show(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as a table; floats with four digits."""
+    rows = list(rows)
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
+    console.print(table)
+
+
+def keep(name: str, rows: Iterable[Mapping[str, Any]], started: float) -> None:
+    """Keep rows in results/NAME.json with the machine they come from."""
+    content = {
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {jax.devices()[0].device_kind}",
+        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        "seconds": round(time.time() - started),
+        "rows": [{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,233 @@
+"""The command line: `llmpo-jax study | bound | identify`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from llmpo_jax import models
+from llmpo_jax.samplers import SAMPLERS
+
+DEFAULT_SOURCE = "bradley-terry:16"
+DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 5000, 20).round()))
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Run samplers against stopping rules on instances, and compare them with the lower bound.
+
+    A SOURCE is an instance, such as `bradley-terry:16` or `cyclic:17,seed=3`, or a CSV file: a win matrix, or a
+    log of battles (columns model_a, model_b, winner) whose win rates are then taken as the truth.
+
+    Leaves table.parquet (one row per statement), pairs.parquet, summary.csv, manifest.json and figures/ in
+    results/NAME/.
+
+    For example:
+
+    llmpo-jax study
+
+    llmpo-jax study cyclic:17 hidden-winner:10 --samplers llm-po rucb --replications 1000
+
+    llmpo-jax study wins.csv --deltas 0.05 1e-10 --max-comparisons 10000000
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
+    """Instances or files."""
+    samplers: tuple[str, ...] = SAMPLERS.names()
+    """What chooses the pairs."""
+    stopping: tuple[str, ...] = ("e-process", "stylised")
+    """When to stop: e-process and kaufmann-koolen are proven, stylised is what papers plot and is not."""
+    deltas: tuple[float, ...] = (0.1, 0.05, 0.01)
+    """Error levels in (0, 1), down to 1e-50 and below."""
+    budgets: tuple[int, ...] = DEFAULT_BUDGETS
+    """Numbers of comparisons at which the best guess is recorded."""
+    replications: int = 200
+    """Independent runs of every sampler under every stopping rule."""
+    max_comparisons: int = 100_000
+    """Where a run is given up as censored."""
+    existence: str = "assumed"
+    """"assumed": a Condorcet winner exists. "certify": the procedure has to show it, or that there is none."""
+    seed: int = 0
+    """Of all randomness."""
+    name: str | None = None
+    """Name of the study's folder; by default the sources joined by "+"."""
+    output: Path = Path("results")
+    """Where studies are kept."""
+    resume: bool = False
+    """Go on with a study that was interrupted."""
+    overwrite: bool = False
+    """Replace the study that the folder holds."""
+
+    def run(self) -> None:
+        import polars as pl
+
+        from llmpo_jax.engine.storage import StudyFolder
+        from llmpo_jax.engine.study import Arguments, run_study
+        from llmpo_jax.report import figures
+        from llmpo_jax.report.console import summary_table
+
+        sources = self.sources or (DEFAULT_SOURCE,)
+        arguments = Arguments(
+            sources=sources,
+            samplers=self.samplers,
+            stopping=self.stopping,
+            deltas=self.deltas,
+            budgets=self.budgets,
+            replications=self.replications,
+            max_comparisons=self.max_comparisons,
+            existence=self.existence,
+            seed=self.seed,
+        )
+        folder = StudyFolder(self.output / (self.name or "+".join(_folder_name(source) for source in sources)))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        bar = Progress(*columns, console=console)
+        total = len(sources) * len(self.samplers) * len(self.stopping) * self.replications
+        task = bar.add_task("starting", total=total)
+
+        def progress(label: str, finished: int, comparisons: int) -> None:
+            bar.start()  # only now, so that bad arguments leave no empty bar behind
+            bar.update(task, description=label.replace("__", " "), completed=finished)
+
+        try:
+            run_study(arguments, folder, resume=self.resume, overwrite=self.overwrite, progress=progress)
+            bar.update(task, description="drawing", completed=total)
+            drawn = figures.draw(folder.path)
+            bar.update(task, description="done")
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
+            raise SystemExit(130) from None
+        finally:
+            bar.stop()
+        console.print(summary_table(pl.read_csv(folder.path / "summary.csv")))
+        console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json")
+        for path in drawn:
+            console.print(str(path))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What no procedure can beat on an instance: characteristic time, lower bound, optimal proportions.
+
+    For example:
+
+    llmpo-jax bound bradley-terry:16 --delta 0.05
+
+    llmpo-jax bound wins.csv --delta 0.1 1e-10 --json
+    """
+
+    source: tyro.conf.Positional[str]
+    """An instance (`cyclic:17`) or a CSV file."""
+    delta: tuple[float, ...] = (0.05,)
+    """Error levels in (0, 1)."""
+    json: bool = False
+    """Print JSON instead of words and a table."""
+
+    def run(self) -> None:
+        from llmpo_jax.report import words
+
+        finding = words.bound(models.load(self.source), self.delta)
+        if self.json:
+            print(json.dumps(finding, indent=1))
+            return
+        for line in words.bound_in_words(finding):
+            console.print(line, soft_wrap=True)
+        table = Table("policy", "opponent", "proportion", "to certify: opponent", "proportion")
+        certify = {row["policy"]: row for row in finding["forms"]["certify"]["allocation"]}
+        for row in finding["forms"]["assumed"]["allocation"]:
+            other = certify.get(row["policy"])
+            table.add_row(
+                row["policy"],
+                row["opponent"],
+                f"{row['proportion']:.4f}",
+                other["opponent"] if other else "",
+                f"{other['proportion']:.4f}" if other else "",
+            )
+        console.print(table)
+
+
+@dataclass(frozen=True)
+class Identify:
+    """What real comparisons already prove, and what LLM-PO would have needed.
+
+    BATTLES is a CSV file with the columns model_a, model_b, winner (model_a, model_b or tie), in the order in which
+    the comparisons were made.
+
+    For example:
+
+    llmpo-jax identify battles.csv --delta 0.05
+    """
+
+    battles: tyro.conf.Positional[Path]
+    """The log of comparisons."""
+    delta: float = 0.05
+    """Error level in (0, 1)."""
+    replications: int = 200
+    """Replays of the log."""
+    max_comparisons: int = 1_000_000
+    """Where a replay is given up."""
+    seed: int = 0
+    """Of the replays."""
+
+    def run(self) -> None:
+        from llmpo_jax.engine.audit import audit
+        from llmpo_jax.engine.simulate import Settings, simulate
+        from llmpo_jax.report import words
+
+        Settings((self.delta,), (), self.max_comparisons)
+        battles = models.read_battles(self.battles)
+        found = audit(battles)
+        for line in words.audit_in_words(battles, found, self.delta):
+            console.print(line, soft_wrap=True)
+        table = Table("policy", "refuted at level", "mostly by")
+        for k in np.argsort(found.refutation):
+            level = np.exp(-found.refutation[k])
+            refuter = battles.names[found.refuter[k]] if found.refuter[k] >= 0 else ""
+            mark = "" if level > self.delta else "refuted, "
+            table.add_row(battles.names[k], f"{mark}{level:.2g}", refuter)
+        console.print(table)
+        model = models.empirical_model(battles)
+        if models.condorcet_winner(model) is None:
+            console.print("The win rates of the log have no Condorcet winner, so LLM-PO is not replayed on them.")
+            return
+        result = simulate(
+            model,
+            deltas=(self.delta,),
+            replications=self.replications,
+            max_comparisons=self.max_comparisons,
+            seed=self.seed,
+        )
+        console.print(words.replay_in_words(result), soft_wrap=True)
+
+
+def _folder_name(source: str) -> str:
+    return models.load(source).label
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Best-policy identification from pairwise comparisons."""
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            {"study": Study, "bound": Bound, "identify": Identify},
+            prog="llmpo-jax",
+            description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound.",
+            args=arguments,
+        )
+        command.run()
+    except (ValueError, OSError) as error:
+        print(f"llmpo-jax: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

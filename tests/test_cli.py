@@ -1,0 +1,164 @@
+"""The command line as a person meets it: help with examples, results, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from llmpo_jax import cli
+
+SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--deltas", "0.1", "--budgets", "20", "50")
+SMALL = (*SMALL, "--replications", "20", "--max-comparisons", "2000")
+
+
+def run(*arguments: str) -> int:
+    """Exit code of a command."""
+    try:
+        cli.main(list(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a command with bad input leaves on standard error."""
+    assert run(*arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("llmpo-jax: error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", ["study", "bound", "identify"])
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run(command, "--help") == 0
+    assert f"llmpo-jax {command} " in capsys.readouterr().out.split("options", 1)[0].split("\n", 1)[1]
+
+
+def test_study_leaves_tables_and_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("study", "bradley-terry-line:4", *SMALL) == 0
+    folder = tmp_path / "results" / "bradley-terry-line-4"
+    table = pl.read_parquet(folder / "table.parquet")
+    assert len(table) == 2 * 20 * (1 + 2)
+    assert json.loads((folder / "manifest.json").read_text())["complete"]
+    assert len(pl.read_csv(folder / "summary.csv")) == 2
+    for name in ("correct_selection", "stopping_time", "ratio", "proportions"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+    assert "round-robin" in capsys.readouterr().out
+
+    kept = (folder / "table.parquet").read_bytes()
+    assert "--resume" in fails(capsys, "study", "bradley-terry-line:4", *SMALL)
+    assert run("study", "bradley-terry-line:4", *SMALL, "--resume") == 0
+    assert (folder / "table.parquet").read_bytes() == kept
+    capsys.readouterr()
+    assert "seed was 0, now 1" in fails(capsys, "study", "bradley-terry-line:4", *SMALL, "--resume", "--seed", "1")
+    assert run("study", "bradley-terry-line:4", *SMALL, "--overwrite", "--seed", "1") == 0
+    assert (folder / "table.parquet").read_bytes() != kept
+
+
+def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bound", "cyclic:17", "--delta", "0.1", "1e-10", "--json") == 0
+    finding = json.loads(capsys.readouterr().out)
+    assert finding["forms"]["assumed"]["characteristic_time"] == pytest.approx(43.4706762797919)
+    assert finding["forms"]["certify"]["characteristic_time"] == pytest.approx(3194.6541638894955)
+    assert run("bound", "cyclic:17", "--delta", "0.1") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "fewer than 77 comparisons on average (5,616 to certify)" in words
+
+
+def battles(path: Path, rows: list[str]) -> str:
+    file = path / "battles.csv"
+    file.write_text("model_a,model_b,winner\n" + "\n".join(rows) + "\n")
+    return str(file)
+
+
+def test_identify_names_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["good,bad,model_a"] * 30 + ["bad,good,tie"] * 3 + ["bad,good,model_a"] * 2
+    assert run("identify", battles(tmp_path, rows), "--replications", "20") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "The best policy is good, at error level 0.05" in words
+    assert "35 comparisons of 2 policies, 3 of them ties" in words
+    assert "LLM-PO would have needed" in words
+
+
+def test_identify_is_undecided_and_says_what_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("identify", battles(tmp_path, ["a,b,model_a", "b,c,model_a"]), "--replications", "20") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Undecided at error level 0.05: 3 of 3 policies are not refuted" in words
+    assert "Never compared: a - c." in words
+    assert "Compare next: " in words
+    assert "no Condorcet winner" in words
+
+
+def test_identify_finds_that_there_is_no_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["a,b,model_a", "b,c,model_a", "c,a,model_a"] * 40
+    assert run("identify", battles(tmp_path, rows)) == 0
+    assert "There is no Condorcet winner, at error level 0.05" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("study", "bradley-tery:16"), "did you mean 'bradley-terry'?"),
+        (("study", "bradley-terry:1"), "num_policies = 1"),
+        (("study", "bradley-terry:4,spred=2"), "did you mean 'spread'?"),
+        (("study", "missing.csv"), "missing.csv"),
+        (("study", "--samplers", "llm-pro"), "did you mean 'llm-po'?"),
+        (("study", "--stopping", "eprocess"), "did you mean 'e-process'?"),
+        (("study", "--deltas", "0.1", "1.5"), "deltas contains 1.5"),
+        (("study", "--budgets", "0"), "budgets contains 0"),
+        (("study", "--replications", "0"), "replications = 0"),
+        (("study", "--existence", "asumed"), "did you mean 'assumed'?"),
+        (("study", "cyclic:6", "cyclic:6"), "twice"),
+        (("bound", "no-winner:5"), "no Condorcet winner"),
+        (("bound", "cyclic:6", "--delta", "0"), "delta"),
+        (("identify", "missing.csv"), "missing.csv"),
+    ],
+)
+def test_bad_arguments(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert expected in fails(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "empty"),
+        ("0.5,0.6\n0.4,0.5\n0.1,0.9\n", "square"),
+        ("0.5,1.2\n-0.2,0.5\n", "probability"),
+        ("0.5,nan\n0.4,0.5\n", ""),
+        ("0.5,0.6\n0.6,0.5\n", ""),
+        (",a,a\na,0.5,0.6\na,0.4,0.5\n", ""),
+        ("0.5\n", ""),
+        ("model_a,model_b,winer\nx,y,model_a\n", "winner"),
+        ("model_a,model_b,winner\nx,y,z\n", "model_a"),
+    ],
+)
+def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, expected: str) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text(content)
+    message = fails(capsys, "bound", str(file))
+    assert "file.csv" in message
+    assert expected in message
+
+
+def test_study_leaves_other_folders_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    precious = tmp_path / "mine" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("x")
+    arguments = ("study", "cyclic:5", *SMALL, "--output", str(tmp_path), "--name", "mine", "--overwrite")
+    assert "no study" in fails(capsys, *arguments)
+    assert precious.read_text() == "x"
