@@ -4,8 +4,8 @@
     python benchmarks/delta_pac.py --quick
 
 A rule fails when the lower end of the exact 1 - 1e-6 Clopper-Pearson interval of its error rate lies above delta: a
-delta-PAC rule fails such a check with probability at most 1e-6. With `--existence certify` the instances without a winner
-are run too; there any named policy is an error.
+delta-PAC rule fails such a check with probability at most 1e-6. The instances without a Condorcet winner are run with
+the existence of one to be certified; there any named policy is an error.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python figures/sample_complexity.py
 
-Left: mean stopping time of LLM-PO over T* log(1 / delta), for every instance of benchmarks/sample_complexity.py; it tends to 1.
+Left: mean stopping time of LLM-PO over T* log(1 / delta) on all instances of the benchmark; it tends to 1.
 Right: how many times the comparisons of LLM-PO each baseline needs at delta = 0.05, with the same stopping rule.
 """
 
@@ -59,7 +59,7 @@ def draw_baselines(axes: Axes) -> None:
             axes.plot(row["times llm-po"], y, marker=marker, color=colour, ms=5, mfc="white" if offset else colour)
             bound = "≥ " if row["censored"] else ""
             axes.annotate(
-                f"{bound}{row['times llm-po']:.2g}×",
+                f"{bound}{row['times llm-po']:.2g}x",
                 (row["high"], y),
                 (5, 0),
                 textcoords="offset points",

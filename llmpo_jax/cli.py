@@ -69,12 +69,11 @@ class Study:
     """Replace the study that the folder holds."""
 
     def run(self) -> None:
-        import polars as pl
-
         from llmpo_jax.engine.storage import StudyFolder
         from llmpo_jax.engine.study import Arguments, run_study
         from llmpo_jax.report import figures
         from llmpo_jax.report.console import summary_table
+        from llmpo_jax.report.stored import read_summary
 
         sources = self.sources or (DEFAULT_SOURCE,)
         arguments = Arguments(
@@ -109,7 +108,8 @@ class Study:
             raise SystemExit(130) from None
         finally:
             bar.stop()
-        console.print(summary_table(pl.read_csv(folder.path / "summary.csv")))
+        if self.deltas:
+            console.print(summary_table(read_summary(folder.path / "summary.csv")))
         console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json")
         for path in drawn:
             console.print(str(path))

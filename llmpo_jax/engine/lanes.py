@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,7 @@ def _compile(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> jax
 
 def abstract_plan(num_policies: int, deltas: int, budgets: int) -> Plan:
     """The shapes and types of a plan."""
-    shape = jax.ShapeDtypeStruct
+    shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Plan` declares
     return Plan(
         root=jax.eval_shape(lambda: jax.random.key(0)),
         chances=shape((num_policies, num_policies), jnp.uint32),

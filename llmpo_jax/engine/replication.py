@@ -88,16 +88,17 @@ def start(procedure: Procedure, plan: Plan, replication: jax.Array) -> Replicati
     k = problem.num_policies
     key = jax.random.fold_in(plan.root, jnp.maximum(replication, 0))
     shuffled = jax.random.permutation(jax.random.fold_in(key, 0), jnp.arange(k, dtype=jnp.int32))
-    undecided = jnp.where(replication < 0, 0, CENSORED).astype(jnp.int32)
+    # An idle replication is at its limit from the start, so nothing of it is counted or decided.
+    spent = jnp.where(replication < 0, plan.max_comparisons, 0)
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
     return Replication(
         key=key,
         shuffled=shuffled,
-        statistics=nothing_yet(problem),
+        statistics=nothing_yet(problem)._replace(t=spent),
         sampler=procedure.sampler.init(problem),
         stopping=procedure.stopping.init(problem),
         outcome=Outcome(
-            stopping_time=jnp.full(deltas, undecided, jnp.int32),
+            stopping_time=jnp.full(deltas, CENSORED, jnp.int32),
             recommendation=jnp.full(deltas, CENSORED, jnp.int32),
             budget_recommendation=jnp.full(budgets, CENSORED, jnp.int32),
         ),
@@ -106,13 +107,9 @@ def start(procedure: Procedure, plan: Plan, replication: jax.Array) -> Replicati
 
 def finished(plan: Plan, replication: Replication) -> jax.Array:
     """bool, whether further comparisons would change nothing of the outcome."""
+    t = replication.statistics.t
     decided = jnp.all(replication.outcome.stopping_time >= 0)
-    idle = decided & (replication.outcome.stopping_time[0] == 0)
-    return (
-        idle
-        | (decided & (replication.statistics.t >= plan.horizon))
-        | (replication.statistics.t >= plan.max_comparisons)
-    )
+    return (decided & (t >= plan.horizon)) | (t >= plan.max_comparisons)
 
 
 def step(
@@ -140,7 +137,7 @@ def step(
         stopping=stopping.update(problem, rep.stopping, comparison),
     )
     within = rep.statistics.t <= plan.max_comparisons
-    counted = within & (rep.outcome.stopping_time[-1] < 0)
+    counted = within & jnp.all(rep.outcome.stopping_time[-1:] < 0)
     return rep._replace(outcome=_decide(procedure, plan, rep, within)), (true_first, true_second, counted)
 
 

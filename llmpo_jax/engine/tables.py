@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -69,9 +68,8 @@ def pairs(source: models.Source, result: Result) -> pl.DataFrame:
     names = models.policy_names(source.model)
     first, second = np.triu_indices(len(names), 1)
     counts = result.counts[first, second]
-    exists = models.condorcet_winner(source.model) is not None
-    optimal: Any = None
-    if exists:
+    optimal = np.full(len(first), np.nan)
+    if models.condorcet_winner(source.model) is not None:
         optimal = characteristic_time(source.model, result.existence).proportions[first, second]
     frame = pl.DataFrame(
         {
@@ -79,7 +77,7 @@ def pairs(source: models.Source, result: Result) -> pl.DataFrame:
             "second": [names[j] for j in second],
             "comparisons": counts,
             "proportion": counts / max(counts.sum(), 1e-300),
-            "optimal": pl.Series(optimal, dtype=pl.Float64) if exists else pl.Series([None], dtype=pl.Float64),
+            "optimal": pl.Series(optimal).fill_nan(None),
         }
     )
     return _labelled(source, result, frame)
@@ -109,5 +107,6 @@ def write_tables(folder: StudyFolder, results: Sequence[tuple[models.Source, Res
     folder.write("table.parquet", lambda path: table.write_parquet(path))
     frequency = pl.concat([pairs(*cell) for cell in results])
     folder.write("pairs.parquet", lambda path: frequency.write_parquet(path))
-    levels = pl.concat([summary(*cell) for cell in results if cell[1].deltas], how="vertical_relaxed")
-    folder.write("summary.csv", lambda path: levels.write_csv(path))
+    if any(result.deltas for _, result in results):
+        levels = pl.concat([summary(*cell) for cell in results], how="vertical_relaxed")
+        folder.write("summary.csv", lambda path: levels.write_csv(path))

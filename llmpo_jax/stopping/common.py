@@ -32,7 +32,7 @@ def no_proofs(problem: Problem) -> Proofs | None:
 
 
 def put_proofs(proofs: Proofs, comparison: Comparison, pair: jax.Array) -> Proofs:
-    """The proofs with those of the compared pair replaced: `pair[0]` for "first beats second", `pair[1]` for the reverse."""
+    """The proofs with those of the compared pair replaced: `pair` [2] for "first beats second" and the reverse."""
     first, second = comparison.first, comparison.second
     rows, columns = jnp.stack([first, second]), jnp.stack([second, first])
     pairs = proofs.pairs.at[rows, columns].set(pair)

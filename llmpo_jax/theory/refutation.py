@@ -29,7 +29,7 @@ def imbalance(wins: jax.Array, losses: jax.Array) -> jax.Array:
     near = share < 0.5
     # Beyond 1/2 the argument 1 - share^2 has lost its digits, and 4 a b / n^2 has not.
     product = 4 * (few / jnp.maximum(n, 1)) * (many / jnp.maximum(n, 1))
-    second = jnp.where(near, jnp.log1p(-jnp.where(near, share, 0) ** 2), jnp.log(jnp.where(near, 1, product)))
+    second = jnp.where(near, jnp.log1p(-(jnp.where(near, share, 0) ** 2)), jnp.log(jnp.where(near, 1, product)))
     both = (gap * jnp.log1p(gap / jnp.maximum(few, 1)) + n * second) / 2
     return jnp.where(few > 0, both, n * math.log(2))
 

@@ -1,0 +1,91 @@
+"""A finished study as the figures read it: its tables, source by source."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+_NUMBERS = ("mean_low", "mean_high", "ratio", "bound")
+"""Columns of summary.csv that may be empty or infinite, from which no type can be guessed."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found on one source.
+
+    Attributes:
+        folder: the study's folder as figures name it, such as "results/bradley-terry-16".
+        source: label of the source.
+        samplers, rules: in the order in which the study was asked for them.
+        deltas, budgets: error levels and comparisons; either may be empty.
+        replications: runs of every sampler under every stopping rule.
+        max_comparisons: where a run was given up as censored.
+        table, pairs, summary: the rows of this source; columns as in `llmpo_jax.engine.tables`.
+    """
+
+    folder: str
+    source: str
+    samplers: tuple[str, ...]
+    rules: tuple[str, ...]
+    deltas: tuple[float, ...]
+    budgets: tuple[int, ...]
+    replications: int
+    max_comparisons: int
+    table: pl.DataFrame
+    pairs: pl.DataFrame
+    summary: pl.DataFrame
+
+    @property
+    def num_policies(self) -> int:
+        return pl.concat([self.pairs["first"], self.pairs["second"]]).n_unique()
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether the source has a Condorcet winner: only then are there optimal proportions."""
+        return self.pairs["optimal"].is_not_null().any()
+
+
+def load(folder: Path) -> list[Findings]:
+    """The findings of a finished study, one per source.
+
+    Raises:
+        ValueError: the folder holds no study, or one that is not complete.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no study (no manifest.json)") from None
+    if not manifest.get("complete"):
+        raise ValueError(f"{folder} holds a study that is not complete, expected one that ran to its end")
+    arguments = manifest["arguments"]
+    table = pl.read_parquet(folder / "table.parquet")
+    pairs = pl.read_parquet(folder / "pairs.parquet")
+    summary = read_summary(folder / "summary.csv") if arguments["deltas"] else None
+    resolved = folder.resolve()
+    found = []
+    for label in table["source"].unique(maintain_order=True):
+        of_source = pl.col("source") == label
+        found.append(
+            Findings(
+                folder=f"{resolved.parent.name}/{resolved.name}",
+                source=label,
+                samplers=tuple(arguments["samplers"]),
+                rules=tuple(arguments["stopping"]),
+                deltas=tuple(arguments["deltas"]),
+                budgets=tuple(arguments["budgets"]),
+                replications=arguments["replications"],
+                max_comparisons=arguments["max_comparisons"],
+                table=table.filter(of_source),
+                pairs=pairs.filter(of_source),
+                summary=pl.DataFrame() if summary is None else summary.filter(of_source),
+            )
+        )
+    return found
+
+
+def read_summary(path: Path) -> pl.DataFrame:
+    """The rows of a summary.csv, its numbers as numbers even where a column is empty."""
+    return pl.read_csv(path, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))

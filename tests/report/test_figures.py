@@ -1,0 +1,244 @@
+"""The figures of a study: the numbers that they draw are those of the tables."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
+
+from llmpo_jax.report import curves, figures, spread, stored, style
+from llmpo_jax.theory.intervals import clopper_pearson
+
+
+@pytest.fixture
+def findings(tmp_path: Path) -> stored.Findings:
+    return stored.load(make_study(tmp_path / "results" / "toy"))[0]
+
+
+def _line(panel: Axes, label: str) -> Line2D:
+    return next(line for line in panel.get_lines() if line.get_label() == label)
+
+
+def _xy(line: Line2D) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+
+
+def _drawn(figure: Figure | None) -> Figure:
+    assert figure is not None
+    return figure
+
+
+def _texts(figure: Figure) -> str:
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return "\n".join([figure.get_suptitle(), figure.get_supxlabel(), *legends])
+
+
+def test_correct_selection_is_the_rate_of_the_table_with_its_exact_interval(findings: stored.Findings) -> None:
+    figure = _drawn(curves.correct_selection(findings))
+    for (r, panel), (s, sampler) in itertools.product(enumerate(figure.axes), enumerate(SAMPLERS)):
+        budgets, rate = _xy(_line(panel, sampler))
+        right = [5 + 5 * b - s + r for b in range(len(BUDGETS))]
+        np.testing.assert_array_equal(budgets, BUDGETS)
+        np.testing.assert_allclose(rate, np.array(right) / REPLICATIONS)
+        band = panel.collections[s].get_paths()[0].vertices
+        for budget, count in zip(BUDGETS, right, strict=True):
+            heights = np.asarray(band)[np.asarray(band)[:, 0] == budget, 1]
+            low, high = clopper_pearson(count, REPLICATIONS)
+            np.testing.assert_allclose([heights.min(), heights.max()], [low, high])
+    assert [panel.get_xscale() for panel in figure.axes] == ["log", "log"]
+
+
+def test_panels_say_which_rule_is_proven(findings: stored.Findings) -> None:
+    titles = [panel.get_title() for panel in _drawn(curves.correct_selection(findings)).axes]
+    assert titles == ["e-process (proven)", "stylised (heuristic)"]
+    assert style.rule_label("kaufmann-koolen") == "kaufmann-koolen (proven)"
+    assert style.rule_label("custom") == "custom"
+
+
+@pytest.mark.parametrize("maker", figures.FIGURES.values(), ids=figures.FIGURES)
+def test_every_figure_says_what_it_is_and_where_it_is_from(maker, findings: stored.Findings) -> None:
+    figure = _drawn(maker(findings))
+    text = _texts(figure)
+    assert "toy-6, K = 6, 20 replications" in figure.get_suptitle()
+    assert "results/toy/" in text and ("table.parquet" in text or "summary.csv" in text or "pairs.parquet" in text)
+    assert all(panel.get_xlabel() for panel in figure.axes)
+
+
+@pytest.mark.parametrize("maker", figures.FIGURES.values(), ids=figures.FIGURES)
+def test_nothing_is_cut_off_at_the_edges(maker, findings: stored.Findings) -> None:
+    figure = _drawn(maker(findings))
+    figure.draw_without_rendering()
+    page = figure.bbox
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    boxes += [panel.get_tightbbox() for panel in figure.axes] + [each.get_window_extent() for each in figure.legends]
+    for box in boxes:
+        assert box is not None
+        assert box.x0 >= -1 and box.x1 <= page.width + 1 and box.y0 >= -1 and box.y1 <= page.height + 1
+
+
+def test_stopping_time_draws_median_mean_and_bound_at_the_smallest_delta(findings: stored.Findings) -> None:
+    figure = _drawn(spread.stopping_time(findings))
+    assert "δ = 0.001" in figure.get_suptitle()
+    runs = findings.table.filter(pl.col("delta") == 0.001)
+    for panel, rule in zip(figure.axes, RULES, strict=True):
+        means = [line for line in panel.get_lines() if line.get_label() == "mean"]
+        for row, sampler in enumerate(SAMPLERS):
+            mine = runs.filter((pl.col("stopping") == rule) & (pl.col("sampler") == sampler))
+            times = mine["comparisons"].fill_null(LIMIT).to_numpy()
+            assert _xy(means[row])[0] == pytest.approx([times.mean()])
+            first, third = np.quantile(times, [0.25, 0.75])
+            box = panel.patches[row].get_window_extent().transformed(panel.transData.inverted())
+            np.testing.assert_allclose([box.x0, box.x1], [first, third])
+            median = np.asarray(panel.collections[2 * row + 1].get_paths()[0].vertices)
+            np.testing.assert_allclose(median[:, 0], np.median(times))
+        bound = [line for line in panel.get_lines() if np.allclose(line.get_xdata(), TIME * math.log(1000) * 0.9)]
+        assert len(bound) == 1
+
+
+def test_stopping_time_marks_censored_samplers_and_no_others(findings: stored.Findings) -> None:
+    figure = _drawn(spread.stopping_time(findings))
+    for panel in figure.axes:
+        faces = [to_hex(line.get_markerfacecolor()) for line in panel.get_lines() if line.get_label() == "mean"]
+        assert faces == ["#000000", "#ffffff", "#000000"]
+        assert [text.get_text() for text in panel.texts if "%" in text.get_text()] == ["10%"]
+    assert "mean, at least" in _texts(figure)
+
+
+def test_ratio_is_the_mean_over_the_bound_and_hollow_where_censored(findings: stored.Findings) -> None:
+    figure = _drawn(curves.ratio(findings))
+    for panel, rule in zip(figure.axes, RULES, strict=True):
+        for sampler in SAMPLERS:
+            mine = findings.summary.filter((pl.col("stopping") == rule) & (pl.col("sampler") == sampler))
+            level, value = _xy(_line(panel, sampler))
+            np.testing.assert_allclose(level, [1, 3])
+            np.testing.assert_allclose(value, mine["mean"].to_numpy() / (TIME * np.log([10, 1000])))
+            color = to_rgb(style.sampler_styles(SAMPLERS)[sampler].color)
+            marks = [
+                line
+                for line in panel.get_lines()
+                if line.get_linestyle() == "None" and to_rgb(line.get_color()) == color
+            ]
+            hollow = [len(_xy(line)[0]) for line in marks if to_hex(line.get_markerfacecolor()) == "#ffffff"]
+            assert sum(hollow) == (2 if sampler == "round-robin" else 0)
+    assert any(np.allclose(line.get_ydata(), 1.0) for line in figure.axes[0].get_lines())
+    assert "hollow" in _texts(figure)
+
+
+def test_ratio_intervals_are_those_of_the_mean(findings: stored.Findings) -> None:
+    panel = _drawn(curves.ratio(findings)).axes[0]
+    row = findings.summary.row(0, named=True)
+    bars = np.asarray(panel.containers[0].lines[2][0].get_paths()[0].vertices)[:, 1]  # pyright: ignore
+    scale = TIME * math.log(1 / row["delta"])
+    np.testing.assert_allclose(np.sort(bars), [(row["mean"] - 11) / scale, (row["mean"] + 13) / scale])
+
+
+def test_nothing_is_hollow_without_censoring(findings: stored.Findings) -> None:
+    calm = findings.summary.with_columns(censored=pl.lit(0.0))
+    assert "hollow" not in _texts(_drawn(curves.ratio(_replace(findings, summary=calm))))
+
+
+def _replace(findings: stored.Findings, **changes) -> stored.Findings:
+    return stored.Findings(**{**vars(findings), **changes})
+
+
+def test_one_replication_has_no_interval_but_a_figure(findings: stored.Findings) -> None:
+    wide = findings.summary.with_columns(mean_low=pl.lit(-math.inf), mean_high=pl.lit(math.inf))
+    figure = _drawn(curves.ratio(_replace(findings, summary=wide)))
+    figure.draw_without_rendering()
+    assert np.isfinite(figure.axes[0].get_ylim()).all()
+
+
+def test_proportions_are_those_of_the_table_and_add_up(findings: stored.Findings) -> None:
+    figure = _drawn(spread.proportions(findings))
+    assert "δ = 0.001" in figure.get_suptitle()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["a vs f", "a vs e", "a vs d", "a vs c", "a vs b", spread.OTHER_PAIRS]
+    for panel, rule in zip(figure.axes, RULES, strict=True):
+        np.testing.assert_allclose([bar.get_width() for bar in panel.patches], np.array([5, 4, 3, 2, 1, 0]) / 15)  # pyright: ignore
+        for sampler in SAMPLERS:
+            share, _ = _xy(_line(panel, sampler))
+            mine = findings.pairs.filter((pl.col("stopping") == rule) & (pl.col("sampler") == sampler))
+            listed = mine.filter(pl.col("first") == "a").sort("second", descending=True)["proportion"].to_numpy()
+            np.testing.assert_allclose(share, [*listed, 1 - listed.sum()])
+
+
+def test_without_a_winner_the_most_compared_pairs_stand_alone(tmp_path: Path) -> None:
+    findings = stored.load(make_study(tmp_path / "cycle", sources={"cycle": False}))[0]
+    assert not findings.has_winner
+    assert curves.correct_selection(findings) is None
+    assert curves.ratio(findings) is None
+    figure = _drawn(spread.proportions(findings))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "e vs f" and len(labels) == spread.SHOWN_PAIRS + 1
+    assert not figure.axes[0].patches and "optimal" not in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "lower bound" not in _texts(_drawn(spread.stopping_time(findings)))
+
+
+def test_samplers_keep_their_style_whatever_else_is_drawn() -> None:
+    alone, among = style.sampler_styles(["rucb"]), style.sampler_styles(["mine", "llm-po", "rucb", "yours"])
+    assert alone["rucb"] == among["rucb"]
+    assert len({(look.color, look.dashes, look.marker) for look in among.values()}) == 4
+    assert max(among, key=lambda name: among[name].width) == "llm-po"
+
+
+def test_draw_writes_one_file_each(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "toy")
+    paths = figures.draw(folder)
+    assert [path.name for path in paths] == [f"{name}.png" for name in figures.FIGURES]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == sorted(path.name for path in paths)
+    before = [path.read_bytes() for path in paths]
+    assert [path.read_bytes() for path in figures.draw(folder)] == before
+
+
+def test_draw_names_the_source_where_there_are_several(tmp_path: Path) -> None:
+    paths = figures.draw(make_study(tmp_path / "two", sources={"toy-6": True, "cycle": False}))
+    full = [f"{name}_toy-6.png" for name in figures.FIGURES]
+    assert [path.name for path in paths] == [*full, "stopping_time_cycle.png", "proportions_cycle.png"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "names"),
+    [
+        ({"budgets": ()}, ["stopping_time.png", "ratio.png", "proportions.png"]),
+        ({"deltas": ()}, ["correct_selection.png"]),
+    ],
+)
+def test_draw_leaves_out_what_has_no_data(tmp_path: Path, kept: dict, names: list[str]) -> None:
+    assert [path.name for path in figures.draw(make_study(tmp_path / "part", **kept))] == names
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_study(tmp_path / "toy")
+    first = figures.draw(folder)[0]
+    before = first.read_bytes()
+
+    def broken(self: Figure, path: Path, **_) -> None:
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", broken)
+    with pytest.raises(OSError, match="disk full"):
+        figures.draw(folder)
+    assert first.read_bytes() == before
+    assert not list((folder / "figures").glob("*.partial"))
+
+
+def test_draw_rejects_what_is_no_finished_study(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no study"):
+        figures.draw(tmp_path)
+    folder = make_study(tmp_path / "toy")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "complete": False}))
+    with pytest.raises(ValueError, match="not complete"):
+        figures.draw(folder)
