@@ -38,7 +38,7 @@ def ours(num_policies: int, sampler: str, stopping: str, comparisons: int) -> tu
     model = BradleyTerry(np.linspace(2.0, 0.0, num_policies))
     # A level that is never reached: every replication runs to the limit, so all that is simulated is counted.
     keywords = {"deltas": (1e-300,), "replications": 512, "max_comparisons": comparisons}
-    lanes._programs.clear()
+    lanes._compiled.clear()
     started = time.time()
     first = simulate(model, sampler, stopping, **keywords)
     cold = time.time() - started

@@ -17,7 +17,7 @@ from llmpo_jax import models
 from llmpo_jax.samplers import SAMPLERS
 
 DEFAULT_SOURCE = "bradley-terry:16"
-DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 5000, 20).round()))
+DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 3000, 18).round()))
 
 console = Console(highlight=False)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from llmpo_jax.engine.replication import Plan, Procedure, Replication, finished, start, step
+from llmpo_jax.engine.replication import Identity, Plan, Procedure, Replication, finished, identify, start, step
 
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little."""
@@ -27,21 +29,64 @@ def _axes(lane: Replication) -> Replication:
 
 
 def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
-    return jax.eval_shape(functools.partial(start, procedure), plan, jnp.zeros((), jnp.int32))
+    def fresh(plan: Plan, replication: jax.Array) -> Replication:
+        return start(procedure, plan, identify(procedure.problem.num_policies, plan.root, replication), replication < 0)
+
+    return jax.eval_shape(fresh, plan, jnp.zeros((), jnp.int32))
 
 
 def _abstract_lanes(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
-    axes = _axes(_abstract_lane(procedure, plan))
-    numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
-    return jax.eval_shape(
-        jax.vmap(functools.partial(start, procedure), in_axes=(None, 0), out_axes=axes), plan, numbers
-    )
+    lane = _abstract_lane(procedure, plan)
+
+    def widen(leaf: jax.ShapeDtypeStruct, axis: int) -> jax.ShapeDtypeStruct:
+        shape = (lanes, *leaf.shape) if axis == 0 else (*leaf.shape, lanes)
+        return jax.ShapeDtypeStruct(shape, leaf.dtype)
+
+    return jax.tree.map(widen, lane, _axes(lane))
+
+
+class Draws(NamedTuple):
+    """All randomness of a segment: one entry per comparison and lane, [SEGMENT, L].
+
+    Attributes:
+        bits: uint32, the outcomes'.
+        keys: typed keys, the samplers'.
+    """
+
+    bits: jax.Array
+    keys: jax.Array
+
+
+def _draw(
+    num_policies: int, root: jax.Array, old: Identity, t: jax.Array, free: jax.Array, replications: jax.Array
+) -> tuple[Identity, Draws]:
+    """Who is in each lane for the next segment, and its randomness.
+
+    Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
+    whole segment at once, because threefry is a loop of small operations, slow inside a step.
+    """
+    axes = Identity(0, -1)
+    fresh = jax.vmap(functools.partial(identify, num_policies, root), out_axes=axes)(replications)
+    identity = Identity(jnp.where(free, fresh.key, old.key), jnp.where(free[None], fresh.shuffled, old.shuffled))
+    times = jnp.where(free, 0, t)[None] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
+
+    def draw(key: jax.Array, t: jax.Array) -> Draws:
+        step_key = jax.random.fold_in(key, t)
+        return Draws(jax.random.bits(step_key, (), jnp.uint32), step_key)
+
+    return identity, jax.vmap(jax.vmap(draw), in_axes=(None, 0))(identity.key, times)
 
 
 def _advance(
-    procedure: Procedure, plan: Plan, lanes: Replication, free: jax.Array, replications: jax.Array
+    procedure: Procedure,
+    plan: Plan,
+    lanes: Replication,
+    free: jax.Array,
+    idle: jax.Array,
+    identity: Identity,
+    draws: Draws,
 ) -> tuple[Replication, jax.Array, jax.Array]:
-    """Start `replications` [L] in the `free` [L] lanes, then run all lanes for a segment.
+    """Start anew in the `free` [L] lanes (`idle` [L] ones get nothing), then run all lanes for a segment.
 
     Returns:
         The lanes, which of them are over [L], and the comparisons made of each pair, int32 [K, K] upper triangle.
@@ -49,29 +94,18 @@ def _advance(
     axes = _axes(_abstract_lane(procedure, plan))
     k = procedure.problem.num_policies
 
-    def draw(key: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        step_key = jax.random.fold_in(key, t)
-        return jax.random.bits(step_key, (), jnp.uint32), step_key
-
-    def refill(lane: Replication, free: jax.Array, replication: jax.Array) -> Replication:
-        fresh = start(procedure, plan, replication)
+    def refill(lane: Replication, free: jax.Array, idle: jax.Array, identity: Identity) -> Replication:
+        fresh = start(procedure, plan, identity, idle)
         return jax.tree.map(lambda new, old: jnp.where(free, new, old), fresh, lane)
 
-    lanes = jax.vmap(refill, in_axes=(axes, 0, 0), out_axes=axes)(lanes, free, replications)
-    # Drawn for the whole segment at once: threefry is a loop of small operations, slow inside a step.
-    times = lanes.statistics.t[None, :] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
-    draws = jax.vmap(jax.vmap(draw), in_axes=(None, 0))(lanes.key, times)
+    lanes = jax.vmap(refill, in_axes=(axes, 0, 0, axes.identity), out_axes=axes)(lanes, free, idle, identity)
 
-    def one(
-        lane: Replication, bits: jax.Array, step_key: jax.Array
-    ) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
-        return step(procedure, plan, lane, bits, jax.random.fold_in(step_key, 1))
+    def one(lane: Replication, draw: Draws) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
+        return step(procedure, plan, lane, draw.bits, jax.random.fold_in(draw.keys, 1))
 
-    def body(
-        carry: tuple[Replication, jax.Array], draw: tuple[jax.Array, jax.Array]
-    ) -> tuple[tuple[Replication, jax.Array], None]:
+    def body(carry: tuple[Replication, jax.Array], draw: Draws) -> tuple[tuple[Replication, jax.Array], None]:
         lanes, counts = carry
-        lanes, (first, second, counted) = jax.vmap(one, in_axes=(axes, 0, 0), out_axes=(axes, 0))(lanes, *draw)
+        lanes, (first, second, counted) = jax.vmap(one, in_axes=(axes, 0), out_axes=(axes, 0))(lanes, draw)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
         return (lanes, counts.at[low, high].add(counted.astype(jnp.int32))), None
 
@@ -80,36 +114,61 @@ def _advance(
     return lanes, over, counts
 
 
+class Program(NamedTuple):
+    """The compiled programs of a procedure: `_draw` and `_advance` without their static arguments."""
+
+    draw: jax.stages.Compiled
+    advance: jax.stages.Compiled
+
+    def __call__(
+        self, plan: Plan, lanes: Replication, free: np.ndarray, replications: np.ndarray
+    ) -> tuple[Replication, jax.Array, jax.Array]:
+        """One segment, with `replications` [L] started in the `free` [L] lanes, negative ones for none."""
+        identity, draws = self.draw(plan.root, lanes.identity, lanes.statistics.t, free, replications)
+        # A program whose inputs are still pending is queued behind those of other threads; with ready ones it runs in
+        # the calling thread, beside the other workers.
+        jax.block_until_ready(draws)
+        return self.advance(plan, lanes, free, free & (replications < 0), identity, draws)
+
+
 _lock = threading.Lock()
-_programs: dict[tuple[Procedure, int, int, int], Future[jax.stages.Compiled]] = {}
+_compiled: dict[Hashable, Future[jax.stages.Compiled]] = {}
 
 
-def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> jax.stages.Compiled:
-    """The compiled `_advance` for this procedure and these shapes: `(plan, lanes, free, replications) -> ...`.
-
-    Compiled once per process, by whichever thread asks first; different programs are compiled side by side.
-    """
-    key = (procedure, deltas, budgets, lanes)
+def _once(key: Hashable, build: Callable[[], jax.stages.Compiled]) -> jax.stages.Compiled:
+    """What `build` compiles, once per process by whichever thread asks first; others are compiled side by side."""
     with _lock:
-        mine = key not in _programs
-        future = _programs.setdefault(key, Future())
+        mine = key not in _compiled
+        future = _compiled.setdefault(key, Future())
     if mine:
         try:
-            future.set_result(_compile(*key))
+            future.set_result(build())
         except BaseException as error:
             future.set_exception(error)
             with _lock:
-                del _programs[key]
+                del _compiled[key]
     return future.result()
 
 
-def _compile(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> jax.stages.Compiled:
-    plan = abstract_plan(procedure.problem.num_policies, deltas, budgets)
+def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Program:
+    """The compiled programs for this procedure and these shapes."""
+    k = procedure.problem.num_policies
+    plan = abstract_plan(k, deltas, budgets)
     state = _abstract_lanes(procedure, plan, lanes)
     free = jax.ShapeDtypeStruct((lanes,), jnp.bool_)
     numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
-    advance = jax.jit(functools.partial(_advance, procedure), donate_argnums=1)
-    return advance.lower(plan, state, free, numbers).compile()
+    draw = functools.partial(_draw, k)
+    identity = (plan.root, state.identity, state.statistics.t, free, numbers)
+    drawn = jax.eval_shape(draw, *identity)
+
+    def compile_advance() -> jax.stages.Compiled:
+        advance = jax.jit(functools.partial(_advance, procedure), donate_argnums=1)
+        return advance.lower(plan, state, free, free, *drawn).compile()
+
+    return Program(
+        draw=_once((k, lanes), lambda: jax.jit(draw).lower(*identity).compile()),
+        advance=_once((procedure, deltas, budgets, lanes), compile_advance),
+    )
 
 
 def abstract_plan(num_policies: int, deltas: int, budgets: int) -> Plan:

@@ -63,37 +63,50 @@ class Outcome(NamedTuple):
     budget_recommendation: jax.Array
 
 
-class Replication(NamedTuple):
-    """The whole state of one replication.
+class Identity(NamedTuple):
+    """What tells one replication from another.
 
     Attributes:
         key: typed key, `fold_in(root, replication)`; comparison t draws from `fold_in(key, t)`, t = 1, 2, ...
         shuffled: int32 [K], the model's number of each policy as the procedure numbers them.
+    """
+
+    key: jax.Array
+    shuffled: jax.Array
+
+
+class Replication(NamedTuple):
+    """The whole state of one replication.
+
+    Attributes:
+        identity: its randomness.
         statistics: what the procedure knows.
         sampler, stopping: their own states.
         outcome: what has been decided so far.
     """
 
-    key: jax.Array
-    shuffled: jax.Array
+    identity: Identity
     statistics: Statistics
     sampler: State
     stopping: State
     outcome: Outcome
 
 
-def start(procedure: Procedure, plan: Plan, replication: jax.Array) -> Replication:
-    """The state before the first comparison. A negative number starts an idle replication that is over already."""
+def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Identity:
+    """The identity of the replication with this number (of number 0 for negative ones, which are idle)."""
+    key = jax.random.fold_in(root, jnp.maximum(replication, 0))
+    numbers = jnp.arange(num_policies, dtype=jnp.int32)
+    return Identity(key, jax.random.permutation(jax.random.fold_in(key, 0), numbers))
+
+
+def start(procedure: Procedure, plan: Plan, identity: Identity, idle: jax.Array) -> Replication:
+    """The state before the first comparison. An `idle` replication is over already."""
     problem = procedure.problem
-    k = problem.num_policies
-    key = jax.random.fold_in(plan.root, jnp.maximum(replication, 0))
-    shuffled = jax.random.permutation(jax.random.fold_in(key, 0), jnp.arange(k, dtype=jnp.int32))
-    # An idle replication is at its limit from the start, so nothing of it is counted or decided.
-    spent = jnp.where(replication < 0, plan.max_comparisons, 0)
+    # At its limit from the start, nothing of an idle replication is counted or decided.
+    spent = jnp.where(idle, plan.max_comparisons, 0)
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
     return Replication(
-        key=key,
-        shuffled=shuffled,
+        identity=identity,
         statistics=nothing_yet(problem)._replace(t=spent),
         sampler=procedure.sampler.init(problem),
         stopping=procedure.stopping.init(problem),
@@ -128,7 +141,7 @@ def step(
     problem, sampler, stopping = procedure
     evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
     first, second, sampler_state = sampler.select(problem, key, rep.statistics, evidence, rep.sampler)
-    true_first, true_second = rep.shuffled[first], rep.shuffled[second]
+    true_first, true_second = rep.identity.shuffled[first], rep.identity.shuffled[second]
     won = bits < plan.chances[true_first, true_second]
     comparison = judged(rep.statistics, first, second, won)
     rep = rep._replace(
@@ -149,8 +162,8 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication, within: jax.Arra
     named = verdict.score >= plan.winner_thresholds
     absent = verdict.absence >= plan.absence_thresholds
     now = (rep.outcome.stopping_time < 0) & (named | absent) & within
-    recommendation = jnp.where(named, rep.shuffled[verdict.winner], NO_WINNER)
-    leader = rep.shuffled[vectors.argmin(statistics.refutation)]
+    recommendation = jnp.where(named, rep.identity.shuffled[verdict.winner], NO_WINNER)
+    leader = rep.identity.shuffled[vectors.argmin(statistics.refutation)]
     return Outcome(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),

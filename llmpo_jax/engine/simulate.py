@@ -247,7 +247,7 @@ class _Queue:
                 self._progress(self._finished, self._arrays.simulated)
 
 
-def _work(procedure: Procedure, plan: Plan, program: jax.stages.Compiled, num_lanes: int, queue: _Queue) -> None:
+def _work(procedure: Procedure, plan: Plan, program: lanes_module.Program, num_lanes: int, queue: _Queue) -> None:
     """One worker: segment after segment until the queue is empty and all its lanes are over."""
     lanes = lanes_module.blank(procedure, plan, num_lanes)
     indices = np.full(num_lanes, -1)
@@ -257,7 +257,7 @@ def _work(procedure: Procedure, plan: Plan, program: jax.stages.Compiled, num_la
         indices = np.where(free, taken, indices)
         if not (indices >= 0).any():
             return
-        lanes, over, counts = program(plan, lanes, jnp.asarray(free), jnp.asarray(queue.numbers(taken)))
+        lanes, over, counts = program(plan, lanes, free, queue.numbers(taken))
         over = np.asarray(over)
         done = over & (indices >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
