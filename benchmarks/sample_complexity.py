@@ -18,6 +18,7 @@ import numpy as np
 
 from llmpo_jax import Result, simulate
 from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
 
 DELTAS = (0.1, 0.05, 0.01, 1e-10, 1e-50)
 INSTANCES = (
@@ -34,7 +35,8 @@ INSTANCES = (
     "wildbench_gpt4o0625_K8.csv",
     "alpacaeval2_spread10.csv",
 )
-STOPPING = ("e-process", "stylised", "kaufmann-koolen")
+STOPPING = ("e-process", "stylised")
+ALL_STOPPING_ON = ("bradley-terry:16", "cyclic:17")
 
 
 def against_bound(replications: int) -> list[dict]:
@@ -43,7 +45,7 @@ def against_bound(replications: int) -> list[dict]:
         source = common.source(name)
         if source is None:
             continue
-        for stopping in STOPPING:
+        for stopping in STOPPING_RULES.names() if name in ALL_STOPPING_ON else STOPPING:
             result = simulate(
                 source.model,
                 "llm-po",
@@ -125,10 +127,11 @@ def main() -> None:
     started = time.time()
     bound = against_bound(replications)
     common.show(f"llm-po: mean stopping time / (T* log(1/delta)), {replications} replications", bound)
+    if not options.quick:
+        common.keep("sample_complexity", bound, started)
     baselines = against_baselines(replications)
     common.show(f"Comparisons needed, as a multiple of llm-po, {replications} replications", baselines)
     if not options.quick:
-        common.keep("sample_complexity", bound, started)
         common.keep("baselines", baselines, started)
 
 

@@ -1,0 +1,287 @@
+"""`simulate` does what it says, replication by replication: against a literal loop, by hand, and for bad arguments."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from llmpo_jax import models
+from llmpo_jax.engine import simulate
+from llmpo_jax.engine.replication import Procedure
+from llmpo_jax.engine.result import Result
+from llmpo_jax.engine.simulate import Settings, make_plan
+from llmpo_jax.protocol import Problem, Sampler, StoppingRule, Thresholds, Verdict
+from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
+from llmpo_jax.theory.unstructured import characteristic_time, lower_bound
+from tests import reference
+from tests.samplers import trajectory
+from tests.shared_files import shared
+
+# Against a literal loop.
+
+EASY = models.Tabular(
+    np.array([[0.5, 0.1, 0.3, 0.25], [0.9, 0.5, 0.85, 0.92], [0.7, 0.15, 0.5, 0.9], [0.75, 0.08, 0.1, 0.5]])
+)
+LITERAL = [
+    ("round-robin", "e-process", "assumed"),
+    ("random-pair", "e-process", "certify"),
+    ("round-robin", "stylised", "assumed"),
+    ("round-robin", "stylised", "certify"),
+    ("round-robin", "kaufmann-koolen", "assumed"),
+    ("round-robin", "kaufmann-koolen", "certify"),
+]
+
+
+@pytest.mark.parametrize(("sampler", "stopping", "existence"), LITERAL)
+def test_a_literal_loop_gives_the_same(sampler: str, stopping: str, existence: str) -> None:
+    """Stopping times, recommendations, budgets and counts of whole replications; some are censored at the limit."""
+    limit = 1200 if stopping == "kaufmann-koolen" else 450
+    asked: dict[str, Any] = {"deltas": (0.2, 0.01), "budgets": (5, 60), "max_comparisons": limit, "seed": 6}
+    asked["existence"] = existence
+    result = simulate.simulate(EASY, sampler, stopping, replications=6, **asked)
+    mu = models.host_probabilities(EASY)
+    runs = [reference.replicate(mu, sampler, stopping, replication=number, **asked) for number in range(6)]
+    np.testing.assert_array_equal(result.stopping_time, [run.stopping_time for run in runs])
+    np.testing.assert_array_equal(result.recommendation, [run.recommendation for run in runs])
+    np.testing.assert_array_equal(result.budget_recommendation[:, 1], [run.budget_recommendation[1] for run in runs])
+    np.testing.assert_allclose(result.counts, sum(run.counts for run in runs) / 6, rtol=1e-12)
+    assert (result.stopping_time[:, 0] > 0).any()
+
+
+def test_a_literal_loop_gives_the_same_for_llm_po() -> None:
+    """The same for LLM-PO: its decisions are checked one by one elsewhere, here what follows from them."""
+    mu = models.host_probabilities(EASY)
+    result = simulate.simulate(EASY, deltas=(0.2, 1e-4), budgets=(40,), replications=6, max_comparisons=450, seed=6)
+    chosen = trajectory.procedure("llm-po", 4)
+    counts = np.zeros((4, 4))
+    for number in range(6):
+        path = trajectory.follow(chosen, trajectory.plan_for(chosen, mu, seed=6), number, 450)
+        run = reference.replicate(
+            mu,
+            "llm-po",
+            "e-process",
+            deltas=(0.2, 1e-4),
+            budgets=(40,),
+            max_comparisons=450,
+            seed=6,
+            replication=number,
+            pairs=list(zip(path.first.tolist(), path.second.tolist(), strict=True)),
+        )
+        assert result.stopping_time[number].tolist() == run.stopping_time
+        assert result.recommendation[number].tolist() == run.recommendation
+        assert result.budget_recommendation[number].tolist() == run.budget_recommendation
+        counts += run.counts
+    np.testing.assert_allclose(result.counts, counts / 6, rtol=1e-12)
+
+
+def test_censoring() -> None:
+    """A run that hits the limit is said to be censored, in the codes and in the summary, and its counts end there."""
+    fair = models.BradleyTerry([1e-6, 0.0, 0.0, 0.0])
+    result = simulate.simulate(
+        fair, "round-robin", deltas=(0.2, 0.01), budgets=(5, 60), replications=6, max_comparisons=100, seed=1
+    )
+    assert (result.stopping_time[:, 1] == -1).all() and (result.recommendation[:, 1] == -1).all()
+    assert (result.budget_recommendation >= 0).all()
+    assert result.counts.sum() == pytest.approx(100)
+    np.testing.assert_array_equal(result.counts, np.triu(result.counts, 1))
+    level = result.summary()[1]
+    assert (level.censored, level.errors, level.mean, level.median) == (1.0, 0, 100.0, 100.0)
+
+
+# float32 against float64.
+
+PRECISION = {
+    "cyclic": lambda: models.instances.make("cyclic", num_policies=8),
+    "line": lambda: models.instances.make("bradley-terry-line", num_policies=8),
+    "hidden-winner": lambda: models.instances.make("hidden-winner", num_policies=8),
+    "wmt20": lambda: models.read_matrix(shared("data/wmt20_mqm_zhen_K8.csv")),
+}
+DIFFERING = {"cyclic": 0.25, "line": 0.5, "hidden-winner": 0.45, "wmt20": 0.75}
+
+
+@functools.cache
+def in_both_precisions(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """bool [200], in which replications stopping times, and recommendations, differ between float32 and float64."""
+    mu = models.host_probabilities(PRECISION[name]())
+    outcomes = []
+    for dtype in (jnp.float32, jnp.float64):
+        procedure = Procedure(Problem(8, dtype=dtype), SAMPLERS.get("llm-po"), STOPPING_RULES.get("e-process"))
+        plan = make_plan(procedure, mu, Settings((0.1, 0.01), (), 100_000), 0)
+        with jax.numpy_dtype_promotion("standard"):  # the plan's thresholds are float32 in both
+            outcomes.append(simulate.run(procedure, plan, range(200)))
+    single, double = outcomes
+    times = (single.stopping_time != double.stopping_time).any(axis=1)
+    return times, (single.recommendation != double.recommendation).any(axis=1)
+
+
+@pytest.mark.parametrize("name", PRECISION)
+def test_float32_recommends_as_float64(name: str) -> None:
+    """LLM-PO with evidence in float32 and in float64, the same random numbers, 200 replications, delta = 0.1, 0.01.
+
+    Measured: other recommendations in 0, 0, 1 and 2 replications (cyclic, line, hidden-winner, wmt20), other stopping
+    times in 32, 80, 70 and 126, after an exact tie that rounding broke in another way (see the next tests).
+    """
+    times, named = in_both_precisions(name)
+    assert named.mean() <= 0.02
+    assert times.mean() <= DIFFERING[name]
+
+
+@pytest.mark.xfail(strict=True, reason="exact ties are broken by rounding, so that runs part")
+@pytest.mark.parametrize("name", PRECISION)
+def test_float32_stops_as_float64(name: str) -> None:
+    """The same stopping time in 99 % of the replications."""
+    times, _ = in_both_precisions(name)
+    assert times.mean() <= 0.01
+
+
+@pytest.mark.parametrize("name", ["cyclic", "wmt20"])
+def test_float32_and_float64_part_at_exact_ties_only(name: str) -> None:
+    """Where LLM-PO first compares another pair, both pairs are equally good in exact arithmetic (to 1e-12 nats)."""
+    mu = models.host_probabilities(PRECISION[name]())
+    chosen = [trajectory.procedure("llm-po", 8, dtype=dtype) for dtype in (jnp.float32, jnp.float64)]
+    parted = 0
+    for replication in range(12):
+        one, other = (trajectory.follow(c, trajectory.plan_for(c, mu), replication, 400) for c in chosen)
+        differ = np.flatnonzero((one.first != other.first) | (one.second != other.second))
+        if not len(differ):
+            continue
+        parted += 1
+        at = int(differ[0])
+        record, tests = reference.Record(8), collections.Counter(one.first[:at].tolist())
+        for first, second, won in zip(one.first[:at], one.second[:at], one.won[:at], strict=True):
+            record.observe(int(first), int(second), bool(won))
+        decide = functools.partial(reference.SAMPLERS["llm-po"].decide, record, np.array(record.wealth), tests, ())
+        equal = {option[:2] for option in reference.decisions(decide, 1e-12)}
+        assert {(int(path.first[at]), int(path.second[at])) for path in (one, other)} <= equal
+    assert parted > 0, "no run parted: ties are now broken alike, this test has nothing left to show"
+
+
+# A user's own procedure.
+
+
+def test_own_sampler_and_stopping_rule() -> None:
+    """What CONTRIBUTING promises: two small sets of functions are a procedure, and any runs with any."""
+
+    def select(problem: Problem, key: jax.Array, statistics: Any, evidence: jax.Array, state: jax.Array) -> Any:
+        return state, (state + 1) % problem.num_policies, (state + 1) % problem.num_policies
+
+    sampler = Sampler(lambda problem: jnp.zeros((), jnp.int32), select)
+
+    def verdict(problem: Problem, state: jax.Array, statistics: Any) -> Verdict:
+        best = jnp.argmax(statistics.wins).astype(jnp.int32)
+        return Verdict(best, state.astype(jnp.float32), jnp.asarray(-jnp.inf, jnp.float32))
+
+    rule = StoppingRule(
+        init=lambda problem: jnp.zeros((), jnp.int32),
+        update=lambda problem, state, comparison: state + 1,
+        evidence=lambda problem, state, statistics: statistics.refutation,
+        verdict=verdict,
+        thresholds=lambda problem, delta: Thresholds(round(1 / delta), np.inf),
+        proven=False,
+    )
+    result = simulate.simulate(EASY, sampler, rule, deltas=(0.1, 0.01), replications=5)
+    np.testing.assert_array_equal(result.stopping_time, np.tile([10, 100], (5, 1)))
+    assert (result.sampler, result.stopping) == ("custom", "custom")
+    assert result.counts.sum() == pytest.approx(100)
+    assert result.recommendation[:, 1].tolist().count(1) >= 3
+    mixed = simulate.simulate(EASY, "round-robin", rule, deltas=(0.1, 0.01), replications=5)
+    np.testing.assert_array_equal(mixed.stopping_time, result.stopping_time)
+
+
+# Arguments.
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"replications": 0}, "replications = 0, expected at least 1"),
+    ({"deltas": (0.1, 0.0)}, "deltas contains 0.0, expected numbers strictly between 0 and 1"),
+    ({"deltas": (1.0,)}, "deltas contains 1.0, expected numbers strictly between 0 and 1"),
+    ({"deltas": (float("nan"),)}, "deltas contains nan, expected numbers strictly between 0 and 1"),
+    ({"deltas": (), "budgets": ()}, "deltas and budgets are both empty, expected at least one"),
+    ({"budgets": (0,)}, "budgets contains 0, expected positive whole numbers"),
+    ({"budgets": (1.5,)}, "budgets contains 1.5, expected positive whole numbers"),
+    ({"budgets": (200,), "max_comparisons": 100}, "budgets contains 200, expected at most max_comparisons = 100"),
+    ({"max_comparisons": 0}, "max_comparisons = 0, expected 1 to"),
+    ({"max_comparisons": 2**31}, "max_comparisons = 2147483648, expected 1 to"),
+    ({"existence": "asumed"}, "did you mean 'assumed'?"),
+    ({"sampler": "lmm-po"}, "unknown sampler 'lmm-po', expected one of"),
+    ({"stopping": "eprocess"}, "did you mean 'e-process'?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    """Each is refused by name and value before anything is compiled."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        simulate.simulate(EASY, **arguments)
+
+
+def test_no_deltas() -> None:
+    """Budgets alone are allowed: the run ends when the largest is spent."""
+    result = simulate.simulate(EASY, "round-robin", deltas=(), budgets=(5, 60), replications=6)
+    assert result.stopping_time.shape == (6, 0)
+    assert (result.budget_recommendation >= 0).all()
+    assert result.summary() == ()
+
+
+# The summary.
+
+
+def handmade(model: models.PreferenceModel) -> Result:
+    return Result(
+        model=model,
+        sampler="custom",
+        stopping="custom",
+        existence="assumed",
+        deltas=(0.1, 0.01),
+        budgets=(7,),
+        max_comparisons=1000,
+        seed=0,
+        stopping_time=np.array([[10, 90], [20, -1], [40, 70], [30, 200]]),
+        recommendation=np.array([[1, 1], [0, -1], [1, -2], [3, 1]]),
+        budget_recommendation=np.array([[1], [0], [1], [2]]),
+        counts=np.zeros((4, 4)),
+        simulated=0,
+    )
+
+
+def test_summary() -> None:
+    """Errors, intervals, means with censored runs at the limit, and ratios, each computed by other means."""
+    result = handmade(EASY)
+    assert result.errors().tolist() == [[False, False], [True, False], [False, True], [True, False]]
+    assert result.correct_selection()[:, 0].tolist() == [True, False, True, False]
+    time = characteristic_time(EASY).time
+    spent = [np.array([10.0, 20, 40, 30]), np.array([90.0, 1000, 70, 200])]
+    for level, sample, errors, censored in zip(result.summary(), spent, (2, 1), (0.0, 0.25), strict=True):
+        exact = stats.binomtest(errors, 4).proportion_ci(0.95, "exact")
+        assert (level.errors, level.replications, level.error_rate) == (errors, 4, errors / 4)
+        assert (level.error_low, level.error_high) == pytest.approx((exact.low, exact.high), rel=1e-9)
+        assert level.censored == censored
+        interval = stats.t.interval(0.95, 3, sample.mean(), stats.sem(sample))
+        assert (level.mean, level.mean_low, level.mean_high) == pytest.approx((sample.mean(), *interval), rel=1e-9)
+        assert level.median == np.median(sample)
+        assert level.ratio == pytest.approx(sample.mean() / (time * np.log(1 / level.delta)), rel=1e-12)
+        assert level.bound == pytest.approx(lower_bound(EASY, level.delta), rel=1e-12)
+
+
+def test_summary_without_a_winner() -> None:
+    """Every named policy is an error, the finding that there is none is not, and there is no bound to compare with."""
+    result = handmade(models.instances.make("no-winner", num_policies=4))
+    assert result.errors().tolist() == [[True, True], [True, False], [True, False], [True, True]]
+    assert not result.correct_selection().any()
+    assert [(level.ratio, level.bound) for level in result.summary()] == [(None, None)] * 2
+
+
+def test_progress_counts_up() -> None:
+    """`progress` sees every replication finished, in order, and all comparisons."""
+    seen: list[tuple[int, int]] = []
+    report = functools.partial(lambda *counts: seen.append(counts))
+    result = simulate.simulate(EASY, "round-robin", deltas=(), budgets=(5, 60), replications=6, progress=report)
+    assert seen == sorted(seen) and seen[-1][1] == result.simulated

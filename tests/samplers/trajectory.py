@@ -1,0 +1,76 @@
+"""One replication of the product, comparison by comparison, without the engine's lanes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from llmpo_jax.engine.replication import Plan, Procedure, Replication, identify, start, step
+from llmpo_jax.engine.simulate import Settings, make_plan
+from llmpo_jax.protocol import Problem
+from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
+
+
+class Trajectory(NamedTuple):
+    """n comparisons in the procedure's numbering, the evidence [n, K] before each, and the state after the last."""
+
+    first: np.ndarray
+    second: np.ndarray
+    won: np.ndarray
+    evidence: np.ndarray
+    shuffled: np.ndarray
+    final: Replication
+
+
+def procedure(
+    sampler: str, num_policies: int, stopping: str = "e-process", dtype: Any = jnp.float32, existence: str = "assumed"
+) -> Procedure:
+    """The named procedure, with evidence of this dtype."""
+    problem = Problem(num_policies, existence, dtype)
+    return Procedure(problem, SAMPLERS.get(sampler), STOPPING_RULES.get(stopping))
+
+
+def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (1e-3,), seed: int = 0) -> Plan:
+    """The plan of a long run, with thresholds in the procedure's dtype."""
+    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence), seed)
+    dtype = chosen.problem.dtype
+    return plan._replace(
+        winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)
+    )
+
+
+@functools.cache
+def _scan(chosen: Procedure, steps: int):
+    def body(plan: Plan, rep: Replication, t: jax.Array):
+        step_key = jax.random.fold_in(rep.identity.key, t)
+        bits = jax.random.bits(step_key, (), jnp.uint32)
+        evidence = chosen.stopping.evidence(chosen.problem, rep.stopping, rep.statistics)
+        new, (first, second, _) = step(chosen, plan, rep, bits, jax.random.fold_in(step_key, 1))
+        return new, (first, second, bits < plan.chances[first, second], evidence)
+
+    @jax.jit
+    def run(plan: Plan, rep: Replication):
+        return jax.lax.scan(functools.partial(body, plan), rep, jnp.arange(1, steps + 1, dtype=jnp.int32))
+
+    return run
+
+
+def follow(
+    chosen: Procedure, plan: Plan, replication: int, steps: int, relabelled: np.ndarray | None = None
+) -> Trajectory:
+    """Run `steps` comparisons; `relabelled[i]` is the number that policy i of the model got where it was renumbered."""
+    identity = identify(chosen.problem.num_policies, plan.root, jnp.asarray(replication, jnp.int32))
+    if relabelled is not None:
+        identity = identity._replace(shuffled=jnp.asarray(relabelled, jnp.int32)[identity.shuffled])
+    rep = start(chosen, plan, identity, jnp.asarray(False))
+    final, (first, second, won, evidence) = _scan(chosen, steps)(plan, rep)
+    shuffled = np.asarray(identity.shuffled)
+    own = np.argsort(shuffled)
+    return Trajectory(
+        own[np.asarray(first)], own[np.asarray(second)], np.asarray(won), np.asarray(evidence), shuffled, final
+    )
