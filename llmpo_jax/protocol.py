@@ -18,6 +18,10 @@ from llmpo_jax import vectors
 
 EXISTENCE = ("assumed", "certify")
 
+EVIDENCE_TIE = 1e-4
+"""Nats within which policies are equally refuted where one is chosen: policies with the same evidence from comparisons
+in another order differ by rounding, which must not decide. Never used where a run stops."""
+
 State = Any
 
 
@@ -59,8 +63,13 @@ class Statistics(NamedTuple):
     @property
     def refutation(self) -> jax.Array:
         """[K] nats, `Z_k = sum over j with wins < losses of n d(wins / n)`, the generalised likelihood ratio
-        against "k is the Condorcet winner". The leader is the least refuted policy, the argmin."""
+        against "k is the Condorcet winner"."""
         return self.sums.high + self.sums.low
+
+    @property
+    def leader(self) -> jax.Array:
+        """int32, the least refuted policy."""
+        return vectors.argmin(self.refutation, EVIDENCE_TIE)
 
 
 class Comparison(NamedTuple):

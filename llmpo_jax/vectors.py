@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 
 
-def argmin(values: jax.Array) -> jax.Array:
-    """Index of the smallest entry of `values` [K], the lowest one at ties (int32)."""
+def argmin(values: jax.Array, tie: float = 0.0) -> jax.Array:
+    """Index of the smallest entry of `values` [K] (int32), the lowest one among those within `tie` of it."""
     ids = jnp.arange(values.shape[0], dtype=jnp.int32)
-    return jnp.min(jnp.where(values == jnp.min(values), ids, values.shape[0] - 1))
+    return jnp.min(jnp.where(values <= jnp.min(values) + tie, ids, values.shape[0] - 1))
 
 
-def argmin_except(values: jax.Array, index: jax.Array) -> jax.Array:
-    """Index of the smallest entry of `values` [K] other than entry `index` (int32)."""
-    return argmin(jnp.where(one_hot(index, values.shape[0]), jnp.inf, values))
+def argmin_except(values: jax.Array, index: jax.Array, tie: float = 0.0) -> jax.Array:
+    """`argmin` over the entries of `values` [K] other than entry `index` (int32)."""
+    return argmin(jnp.where(one_hot(index, values.shape[0]), jnp.inf, values), tie)
 
 
 def one_hot(index: jax.Array, size: int) -> jax.Array:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 
+from llmpo_jax.protocol import EVIDENCE_TIE
 from llmpo_jax.samplers import baselines, llm_po, posterior
 from llmpo_jax.stopping import e_process
 from llmpo_jax.theory import strength
@@ -26,7 +27,7 @@ from llmpo_jax.theory import strength
 TIE = 1e-9
 """Scores closer than this are equal but for rounding in float64."""
 
-COIN_TYPE, INDEX_TYPE = float, int
+COIN_TYPE, INDEX_TYPE = jnp.float32, jnp.int32
 """What the baselines draw their coins and pairs as (JAX's defaults, which depend on its x64 setting)."""
 
 
@@ -252,6 +253,17 @@ class Ties:
             values[barred] = math.inf
         return self._take(np.flatnonzero(values <= values.min() + self._tolerance).tolist())
 
+    def least_refuted(self, values: Sequence[float] | np.ndarray, barred: int | None = None) -> int:
+        """The lowest index within EVIDENCE_TIE of the smallest value."""
+        values = np.array(values, float)
+        if barred is not None:
+            values[barred] = math.inf
+        bound = values.min() + EVIDENCE_TIE
+        first = int(np.flatnonzero(values <= bound)[0])
+        surely = int(np.flatnonzero(values <= bound - self._tolerance)[0])
+        maybe = np.flatnonzero(values[: surely + 1] <= bound + self._tolerance).tolist()
+        return self._take([first, *(index for index in maybe if index != first)])
+
     def at_least(self, value: float, bound: float) -> bool:
         """`value >= bound`."""
         likely = int(value >= bound)
@@ -281,11 +293,11 @@ def _no_draw(key: jax.Array, num_policies: int, dtype: Any) -> Any:
 
 def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: Any, ties: Ties) -> tuple[int, int, Any]:
     k = record.num_policies
-    leader = ties.smallest(record.refutation())
+    leader = ties.least_refuted(record.refutation())
     if record.existence == "certify":
         proofs = [record.pair_evidence(j, leader) if j != leader else 0.0 for j in range(k)]
         return leader, ties.smallest(proofs, barred=leader), tests
-    rival = ties.smallest(evidence, barred=leader)
+    rival = ties.least_refuted(evidence, barred=leader)
     if tests.get(leader, 0) < llm_po.LEADER_TESTS * math.sqrt(tests.get(rival, 0)):
         leader, rival = rival, leader
     tested = tests.get(rival, 0) + 1
@@ -309,7 +321,7 @@ def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: A
 def _plug_in(record: Record, ties: Ties) -> np.ndarray:
     """Optimal proportions [K, K] (upper triangle) of the KT estimates, by the closed form of theory section 2."""
     k = record.num_policies
-    leader = ties.smallest(record.refutation())
+    leader = ties.least_refuted(record.refutation())
     mean = (record.wins + 0.5) / (record.counts + 1)
     opponents: dict[int, list[int]] = {}
     for rival in range(k):
@@ -395,7 +407,7 @@ def gamma_draw(shape: float, x: np.ndarray, u: np.ndarray) -> float:
 
 def _thompson(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
     k = record.num_policies
-    leader = ties.smallest(record.refutation())
+    leader = ties.least_refuted(record.refutation())
     normals, uniforms = draw
     chances = []
     for j in range(k):
@@ -513,5 +525,7 @@ def replicate(
                 run.recommendation[level] = int(random.shuffled[statement.winner]) if named else -2
         for place, budget in enumerate(budgets):
             if budget == t:
-                run.budget_recommendation[place] = int(random.shuffled[np.argmin(record.refutation())])
+                run.budget_recommendation[place] = int(
+                    random.shuffled[Ties(0.0, []).least_refuted(record.refutation())]
+                )
     return run

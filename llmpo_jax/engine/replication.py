@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from llmpo_jax import vectors
 from llmpo_jax.protocol import (
     CENSORED,
     NO_WINNER,
@@ -163,7 +162,7 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication, within: jax.Arra
     absent = verdict.absence >= plan.absence_thresholds
     now = (rep.outcome.stopping_time < 0) & (named | absent) & within
     recommendation = jnp.where(named, rep.identity.shuffled[verdict.winner], NO_WINNER)
-    leader = rep.identity.shuffled[vectors.argmin(statistics.refutation)]
+    leader = rep.identity.shuffled[statistics.leader]
     return Outcome(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),

@@ -1,7 +1,7 @@
 """A study's folder: the manifest, the chunks while it runs, and the tables once it is complete.
 
     NAME/manifest.json      what was asked, with which versions, on which machine, how far it got
-    NAME/chunks/*.npz       finished chunks, gone once the tables are written
+    NAME/chunks/*.npz       finished chunks, from which everything below is made
     NAME/table.parquet      one row per statement of a replication (at a delta, or at a budget)
     NAME/pairs.parquet      one row per pair: mean comparisons and proportions until the stop at the last delta
     NAME/summary.csv        one row per sampler, stopping rule and delta
@@ -96,8 +96,3 @@ class StudyFolder:
         with np.load(self._chunks / f"{name}.npz") as stored:
             arrays = {key: stored[key] for key in stored.files}
         return Arrays(**{**arrays, "simulated": int(arrays["simulated"])})
-
-    def complete(self, manifest: dict[str, Any]) -> None:
-        """Mark the study as complete and drop its chunks."""
-        self.write_manifest(manifest)
-        shutil.rmtree(self._chunks, ignore_errors=True)

@@ -138,7 +138,7 @@ def run_study(
     results = [(cell, _result(arguments, cell, folder)) for cell in cells]
     write_tables(folder, [(cell.source, result) for cell, result in results])
     simulated = sum(result.simulated for _, result in results)
-    folder.complete(
+    folder.write_manifest(
         {
             **folder.read_manifest(),
             "complete": True,

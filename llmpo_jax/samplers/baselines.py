@@ -39,7 +39,7 @@ def _round_robin(problem: Problem, key: jax.Array, statistics: Statistics, evide
 
 
 def _random_pair(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
-    return *_pair(problem, jax.random.randint(key, (), 0, _num_pairs(problem))), state
+    return *_pair(problem, jax.random.randint(key, (), 0, _num_pairs(problem), jnp.int32)), state
 
 
 def _epsilon_greedy(
@@ -50,13 +50,13 @@ def _epsilon_greedy(
     rate = (wins + 1) / (wins + losses + 2)
     best = vectors.argmin(-rate)
     runner_up = vectors.argmin_except(-rate, best)
-    first, second = _pair(problem, jax.random.randint(pair_key, (), 0, _num_pairs(problem)))
-    explore = jax.random.uniform(explore_key) < EPSILON
+    first, second = _pair(problem, jax.random.randint(pair_key, (), 0, _num_pairs(problem), jnp.int32))
+    explore = jax.random.uniform(explore_key, (), jnp.float32) < EPSILON
     return jnp.where(explore, first, best), jnp.where(explore, second, runner_up), state
 
 
 def _thompson(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
-    leader = vectors.argmin(statistics.refutation)
+    leader = statistics.leader
     row = statistics.record[leader].astype(problem.dtype)
     draw = beta_draws(key, row[:, 0] + 1, row[:, 1] + 1)
     return leader, vectors.argmin_except(draw, leader), state
@@ -83,7 +83,7 @@ def _rucb(problem: Problem, key: jax.Array, statistics: Statistics, evidence: ja
     is_champion = vectors.one_hot(champion, k)
     pool = jnp.where(size > 0, candidates & ~is_champion, True)
     drawn = vectors.argmin(jnp.where(pool, jax.random.uniform(draw_key, (k,), dtype), 2.0))
-    keep = (size == 1) | (jax.random.uniform(keep_key) < 0.5)
+    keep = (size == 1) | (jax.random.uniform(keep_key, (), jnp.float32) < 0.5)
     first = jnp.where((champion >= 0) & keep, champion, drawn)
     return first, vectors.argmin_except(-upper[:, first], first), champion
 

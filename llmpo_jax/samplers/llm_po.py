@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from llmpo_jax import vectors
-from llmpo_jax.protocol import Problem, Sampler, State, Statistics
+from llmpo_jax.protocol import EVIDENCE_TIE, Problem, Sampler, State, Statistics
 from llmpo_jax.theory import strength
 from llmpo_jax.theory.refutation import pair_evidence
 
@@ -54,8 +54,8 @@ def _assumed(
     problem: Problem, statistics: Statistics, evidence: jax.Array, tests: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     k = problem.num_policies
-    leader = vectors.argmin(statistics.refutation)
-    rival = vectors.argmin_except(evidence, leader)
+    leader = statistics.leader
+    rival = vectors.argmin_except(evidence, leader, EVIDENCE_TIE)
     swap = tests[leader] < LEADER_TESTS * jnp.sqrt(tests[rival])
     leader, rival = jnp.where(swap, rival, leader), jnp.where(swap, leader, rival)
     tested = tests[rival] + 1
@@ -75,7 +75,7 @@ def _assumed(
 
 def _certify(problem: Problem, statistics: Statistics) -> tuple[jax.Array, jax.Array]:
     """The leader against the opponent over which it is least proven to win."""
-    leader = vectors.argmin(statistics.refutation)
+    leader = statistics.leader
     row = statistics.record[leader].astype(problem.dtype)
     return leader, vectors.argmin_except(pair_evidence(row[:, 1], row[:, 0]), leader)
 

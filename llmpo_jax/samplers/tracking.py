@@ -8,7 +8,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, State, Statistics
 from llmpo_jax.theory.unstructured import closed_form
 
@@ -26,7 +25,7 @@ def plug_in_proportions(problem: Problem, statistics: Statistics) -> jax.Array:
     """
     wins = statistics.record[..., 0].astype(problem.dtype)
     mean = (wins + 0.5) / (counts(statistics).astype(problem.dtype) + 1)
-    _, proportions = closed_form(mean, vectors.argmin(statistics.refutation), problem.existence)
+    _, proportions = closed_form(mean, statistics.leader, problem.existence)
     return proportions
 
 

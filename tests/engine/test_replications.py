@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import re
 from typing import Any
@@ -105,7 +104,7 @@ PRECISION = {
     "hidden-winner": lambda: models.instances.make("hidden-winner", num_policies=8),
     "wmt20": lambda: models.read_matrix(shared("data/wmt20_mqm_zhen_K8.csv")),
 }
-DIFFERING = {"cyclic": 0.25, "line": 0.5, "hidden-winner": 0.45, "wmt20": 0.75}
+DIFFERING = {"cyclic": 0.02, "line": 0.03, "hidden-winner": 0.03, "wmt20": 0.25}
 
 
 @functools.cache
@@ -127,42 +126,13 @@ def in_both_precisions(name: str) -> tuple[np.ndarray, np.ndarray]:
 def test_float32_recommends_as_float64(name: str) -> None:
     """LLM-PO with evidence in float32 and in float64, the same random numbers, 200 replications, delta = 0.1, 0.01.
 
-    Measured: other recommendations in 0, 0, 1 and 2 replications (cyclic, line, hidden-winner, wmt20), other stopping
-    times in 32, 80, 70 and 126, after an exact tie that rounding broke in another way (see the next tests).
+    Measured: other recommendations in 0, 0, 0 and 1 replications (cyclic, line, hidden-winner, wmt20), other stopping
+    times in 0, 2, 1 and 30. A run parts where two scores are equal to rounding; those on wmt20 are 10^5 comparisons
+    long. (Without `EVIDENCE_TIE`, exact ties would part 32, 80, 70 and 126 of them.)
     """
     times, named = in_both_precisions(name)
     assert named.mean() <= 0.02
     assert times.mean() <= DIFFERING[name]
-
-
-@pytest.mark.xfail(strict=True, reason="exact ties are broken by rounding, so that runs part")
-@pytest.mark.parametrize("name", PRECISION)
-def test_float32_stops_as_float64(name: str) -> None:
-    """The same stopping time in 99 % of the replications."""
-    times, _ = in_both_precisions(name)
-    assert times.mean() <= 0.01
-
-
-@pytest.mark.parametrize("name", ["cyclic", "wmt20"])
-def test_float32_and_float64_part_at_exact_ties_only(name: str) -> None:
-    """Where LLM-PO first compares another pair, both pairs are equally good in exact arithmetic (to 1e-12 nats)."""
-    mu = models.host_probabilities(PRECISION[name]())
-    chosen = [trajectory.procedure("llm-po", 8, dtype=dtype) for dtype in (jnp.float32, jnp.float64)]
-    parted = 0
-    for replication in range(12):
-        one, other = (trajectory.follow(c, trajectory.plan_for(c, mu), replication, 400) for c in chosen)
-        differ = np.flatnonzero((one.first != other.first) | (one.second != other.second))
-        if not len(differ):
-            continue
-        parted += 1
-        at = int(differ[0])
-        record, tests = reference.Record(8), collections.Counter(one.first[:at].tolist())
-        for first, second, won in zip(one.first[:at], one.second[:at], one.won[:at], strict=True):
-            record.observe(int(first), int(second), bool(won))
-        decide = functools.partial(reference.SAMPLERS["llm-po"].decide, record, np.array(record.wealth), tests, ())
-        equal = {option[:2] for option in reference.decisions(decide, 1e-12)}
-        assert {(int(path.first[at]), int(path.second[at])) for path in (one, other)} <= equal
-    assert parted > 0, "no run parted: ties are now broken alike, this test has nothing left to show"
 
 
 # A user's own procedure.

@@ -106,19 +106,7 @@ def test_decisions_in_float32(sampler: str) -> None:
     assert found.same > 0.97
 
 
-DRAWS_BY_SETTING = {"random-pair", "epsilon-greedy", "rucb"}
-"""Samplers that draw in JAX's default types, so that other numbers come out where x64 is on."""
-
-
-@pytest.mark.parametrize(
-    "sampler",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="draws in JAX's default types")])
-        if name in DRAWS_BY_SETTING
-        else name
-        for name in SAMPLERS.names()
-    ],
-)
+@pytest.mark.parametrize("sampler", SAMPLERS.names())
 def test_decisions_do_not_depend_on_x64(sampler: str) -> None:
     """Whether JAX computes in double precision elsewhere changes nothing: not one random number, not one decision."""
     double = run(sampler, "cyclic", "assumed", jnp.float32)
