@@ -258,10 +258,10 @@ class Ties:
         values = np.array(values, float)
         if barred is not None:
             values[barred] = math.inf
-        bound = values.min() + EVIDENCE_TIE
+        bound, doubt = values.min() + EVIDENCE_TIE, min(self._tolerance, EVIDENCE_TIE / 2)
         first = int(np.flatnonzero(values <= bound)[0])
-        surely = int(np.flatnonzero(values <= bound - self._tolerance)[0])
-        maybe = np.flatnonzero(values[: surely + 1] <= bound + self._tolerance).tolist()
+        surely = int(np.flatnonzero(values <= bound - doubt)[0])
+        maybe = np.flatnonzero(values[: surely + 1] <= bound + doubt).tolist()
         return self._take([first, *(index for index in maybe if index != first)])
 
     def at_least(self, value: float, bound: float) -> bool:

@@ -10,7 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,13 @@ import numpy as np
 
 from llmpo_jax.engine.replication import Identity, Plan, Procedure, Replication, finished, identify, start, step
 
+Tree = TypeVar("Tree")
+
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little."""
 
 
-def _axes(lane: Replication) -> Replication:
+def _axes(lane: Tree) -> Tree:
     """Where the lanes go in every array: last for scalars and vectors, so that XLA's loops over lanes are
     vectorised; first for matrices, so that the row of one lane is contiguous."""
     return jax.tree.map(lambda x: 0 if x.ndim >= 2 else -1, lane)
@@ -65,8 +67,9 @@ def _draw(
     Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
     whole segment at once, because threefry is a loop of small operations, slow inside a step.
     """
-    axes = Identity(0, -1)
-    fresh = jax.vmap(functools.partial(identify, num_policies, root), out_axes=axes)(replications)
+    one = functools.partial(identify, num_policies, root)
+    axes = _axes(jax.eval_shape(one, replications[0]))
+    fresh = jax.vmap(one, out_axes=axes)(replications)
     identity = Identity(jnp.where(free, fresh.key, old.key), jnp.where(free[None], fresh.shuffled, old.shuffled))
     times = jnp.where(free, 0, t)[None] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
 

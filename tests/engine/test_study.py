@@ -40,7 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "CHUNK", 2048)
         run_study(ARGUMENTS, StudyFolder(path))
-    assert sorted(file.name for file in path.iterdir()) == sorted([*TABLES, "manifest.json"])
+    assert sorted(file.name for file in path.iterdir()) == sorted([*TABLES, "chunks", "manifest.json"])
     assert StudyFolder(path).read_manifest()["complete"] is True
     return {name: (path / name).read_bytes() for name in TABLES}
 
