@@ -1,6 +1,6 @@
 """Is the error rate at most delta? Exact intervals on easy, hard, cyclic and real instances.
 
-    python benchmarks/delta_pac.py            about 15 minutes on 2 cores
+    python benchmarks/delta_pac.py            about 10 minutes on 2 cores
     python benchmarks/delta_pac.py --quick
 
 A rule fails when the lower end of the exact 1 - 1e-6 Clopper-Pearson interval of its error rate lies above delta: a
@@ -39,7 +39,7 @@ def check(name: str, sampler: str, stopping: str, existence: str, replications: 
         deltas=DELTAS,
         replications=replications,
         existence=existence,
-        max_comparisons=300_000,
+        max_comparisons=100_000,
     )
     rows = []
     for level in result.summary():

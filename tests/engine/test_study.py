@@ -77,7 +77,6 @@ def test_resume_ends_with_the_same_bytes(tmp_path: Path, finished: dict[str, byt
     assert run[0] == kept, "a finished chunk was run again"
     assert {name: (path / name).read_bytes() for name in TABLES} == finished
     assert StudyFolder(path).read_manifest()["complete"] is True
-    assert not (path / "chunks").exists()
 
 
 def test_tables_say_what_was_run(tmp_path: Path) -> None:
@@ -140,3 +139,18 @@ def test_bad_arguments_leave_no_folder(tmp_path: Path) -> None:
         with pytest.raises(ValueError):
             run_study(dataclasses.replace(ARGUMENTS, **change), StudyFolder(tmp_path / "study"))
     assert not (tmp_path / "study").exists()
+
+
+def test_resuming_a_finished_study_runs_nothing(
+    tmp_path: Path, finished: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that is complete only has its tables written again, the same to the byte."""
+    folder = StudyFolder(tmp_path / "study")
+    run_study(ARGUMENTS, folder)
+
+    def fail(*arguments: object) -> None:
+        raise AssertionError("a finished study was run again")
+
+    monkeypatch.setattr(study, "run", fail)
+    run_study(ARGUMENTS, folder, resume=True)
+    assert {name: (folder.path / name).read_bytes() for name in TABLES} == finished
