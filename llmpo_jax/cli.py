@@ -51,7 +51,7 @@ class Study:
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS
     """Numbers of comparisons at which the best guess is recorded."""
-    replications: int = 200
+    replications: int = 128
     """Independent runs of every sampler under every stopping rule."""
     max_comparisons: int = 100_000
     """Where a run is given up as censored."""
@@ -224,6 +224,8 @@ def main(arguments: list[str] | None = None) -> None:
             args=arguments,
         )
         command.run()
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # the reader, such as `head`, has had enough
     except (ValueError, OSError) as error:
         print(f"llmpo-jax: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
