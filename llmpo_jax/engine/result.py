@@ -8,8 +8,9 @@ import numpy as np
 
 from llmpo_jax.models import PreferenceModel, condorcet_winner
 from llmpo_jax.protocol import CENSORED, NO_WINNER
+from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
-from llmpo_jax.theory.unstructured import characteristic_time, lower_bound
+from llmpo_jax.theory.unstructured import characteristic_time
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,15 @@ class Result:
         """One `Level` per delta."""
         exists = condorcet_winner(self.model) is not None
         time = characteristic_time(self.model, self.existence).time if exists else None
-        return tuple(self._level(index, delta, time) for index, delta in enumerate(self.deltas))
+        errors = self.errors().sum(axis=0)
+        return tuple(
+            self._level(delta, self.stopping_time[:, index], int(errors[index]), time)
+            for index, delta in enumerate(self.deltas)
+        )
 
-    def _level(self, index: int, delta: float, time: float | None) -> Level:
-        stopping_time = self.stopping_time[:, index]
+    def _level(self, delta: float, stopping_time: np.ndarray, errors: int, time: float | None) -> Level:
         censored = stopping_time < 0
         spent = np.where(censored, self.max_comparisons, stopping_time)
-        errors = int(self.errors()[:, index].sum())
         low, high = clopper_pearson(errors, len(spent), 0.95)
         mean, mean_low, mean_high = mean_interval(spent, 0.95)
         return Level(
@@ -108,5 +111,5 @@ class Result:
             mean_high=mean_high,
             median=float(np.median(spent)),
             ratio=None if time is None else mean / (-time * float(np.log(delta))),
-            bound=None if time is None else lower_bound(self.model, delta, self.existence),
+            bound=None if time is None else time * confidence_divergence(delta),
         )

@@ -20,7 +20,7 @@ from llmpo_jax import models
 from llmpo_jax.engine import lanes
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.engine.result import Result
-from llmpo_jax.engine.simulate import Arrays, Settings, layout, make_plan, run
+from llmpo_jax.engine.simulate import Settings, layout, make_plan, run
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
 from llmpo_jax.protocol import Problem
@@ -172,15 +172,6 @@ def _result(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Result:
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    total: Arrays = parts[0]
-    for part in parts[1:]:
-        total = Arrays(
-            total.stopping_time,
-            total.recommendation,
-            total.budget_recommendation,
-            total.counts + part.counts,
-            total.simulated + part.simulated,
-        )
     return Result(
         model=cell.source.model,
         sampler=cell.sampler,
@@ -193,8 +184,8 @@ def _result(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Result:
         stopping_time=joined("stopping_time"),
         recommendation=joined("recommendation"),
         budget_recommendation=joined("budget_recommendation"),
-        counts=total.counts / arguments.replications,
-        simulated=total.simulated,
+        counts=np.sum([part.counts for part in parts], axis=0) / arguments.replications,
+        simulated=sum(part.simulated for part in parts),
     )
 
 

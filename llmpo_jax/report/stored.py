@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+
+from llmpo_jax.engine.storage import StudyFolder
 
 _NUMBERS = ("mean_low", "mean_high", "ratio", "bound")
 """Columns of summary.csv that may be empty or infinite, from which no type can be guessed."""
@@ -54,10 +55,7 @@ def load(folder: Path) -> list[Findings]:
     Raises:
         ValueError: the folder holds no study, or one that is not complete.
     """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{folder} holds no study (no manifest.json)") from None
+    manifest = StudyFolder(folder).read_manifest()
     if not manifest.get("complete"):
         raise ValueError(f"{folder} holds a study that is not complete, expected one that ran to its end")
     arguments = manifest["arguments"]

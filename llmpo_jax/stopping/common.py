@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -29,6 +30,11 @@ def no_proofs(problem: Problem) -> Proofs | None:
         return None
     k = problem.num_policies
     return Proofs(jnp.where(jnp.eye(k, dtype=bool), jnp.inf, 0.0).astype(problem.dtype), jnp.zeros(k, problem.dtype))
+
+
+def required_nats(problem: Problem, delta: float) -> float:
+    """log(1 / delta), or log(K / delta) where the winner must be shown: K events then share the error."""
+    return -math.log(delta) + (math.log(problem.num_policies) if problem.existence == "certify" else 0.0)
 
 
 def put_proofs(proofs: Proofs, comparison: Comparison, pair: jax.Array) -> Proofs:

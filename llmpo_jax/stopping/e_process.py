@@ -21,7 +21,6 @@ stopping time asymptotically optimal with a sampler whose proportions converge t
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -93,7 +92,7 @@ def _verdict(problem: Problem, state: EProcess, statistics: Statistics) -> Verdi
 
 
 def _thresholds(problem: Problem, delta: float) -> Thresholds:
-    level = -math.log(delta) + (math.log(problem.num_policies) if problem.existence == "certify" else 0.0)
+    level = common.required_nats(problem, delta)
     return Thresholds(level, level)
 
 

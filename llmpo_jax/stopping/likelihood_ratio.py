@@ -83,7 +83,7 @@ def deviation_threshold(x: float) -> float:
 
 def _kaufmann_koolen_thresholds(problem: Problem, delta: float) -> Thresholds:
     k = problem.num_policies
-    level = -math.log(delta) + (math.log(k) if problem.existence == "certify" else 0.0)
+    level = common.required_nats(problem, delta)
     joint = (k - 1) * deviation_threshold(level / (k - 1))
     return Thresholds(joint if problem.existence == "assumed" else deviation_threshold(level), joint)
 
