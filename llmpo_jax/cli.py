@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -14,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from llmpo_jax import models
-from llmpo_jax.samplers import SAMPLERS
 
 DEFAULT_SOURCE = "bradley-terry:16"
 DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 3000, 18).round()))
@@ -26,8 +26,9 @@ console = Console(highlight=False)
 class Study:
     """Run samplers against stopping rules on instances, and compare them with the lower bound.
 
-    A SOURCE is an instance, such as `bradley-terry:16` or `cyclic:17,seed=3`, or a CSV file: a win matrix, or a
-    log of battles (columns model_a, model_b, winner) whose win rates are then taken as the truth.
+    A SOURCE is an instance, such as `bradley-terry:16`, `cyclic:17,seed=3` or `linear-bradley-terry:32,8`, or a CSV
+    file: a win matrix, or a log of battles (columns model_a, model_b, winner) whose win rates are then taken as the
+    truth.
 
     Leaves table.parquet (one row per statement), pairs.parquet, summary.csv, manifest.json and figures/ in
     results/NAME/.
@@ -39,14 +40,21 @@ class Study:
     llmpo-jax study cyclic:17 hidden-winner:10 --samplers llm-po rucb --replications 1000
 
     llmpo-jax study wins.csv --deltas 0.05 1e-10 --max-comparisons 10000000
+
+    llmpo-jax study linear-bradley-terry:32,8,seed=2 --samplers llm-po round-robin
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
     """Instances or files."""
-    samplers: tuple[str, ...] = SAMPLERS.names()
-    """What chooses the pairs."""
+    samplers: tuple[str, ...] = ()
+    """What chooses the pairs; by default all samplers of the policy space."""
     stopping: tuple[str, ...] = ("e-process", "stylised")
-    """When to stop: e-process and kaufmann-koolen are proven, stylised is what papers plot and is not."""
+    """When to stop: e-process, kaufmann-koolen (unstructured) and mixture (structured) are proven, stylised is what
+    papers plot and is not."""
+    assume: Literal["unstructured", "structured"] | None = None
+    """Policy space that the procedures assume; by default structured for linear instances and with --features."""
+    features: str | None = None
+    """CSV file with the features of the policies, one row each: name, numbers (structured space)."""
     deltas: tuple[float, ...] = (0.1, 0.05, 0.01)
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS
@@ -86,20 +94,21 @@ class Study:
             max_comparisons=self.max_comparisons,
             existence=self.existence,
             seed=self.seed,
+            assume=self.assume,
+            features=self.features,
         )
         folder = StudyFolder(self.output / (self.name or "+".join(_folder_name(source) for source in sources)))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         bar = Progress(*columns, console=console)
-        total = len(sources) * len(self.samplers) * len(self.stopping) * self.replications
-        task = bar.add_task("starting", total=total)
+        task = bar.add_task("starting")
 
-        def progress(label: str, finished: int, comparisons: int) -> None:
+        def progress(label: str, finished: int, total: int) -> None:
             bar.start()  # only now, so that bad arguments leave no empty bar behind
-            bar.update(task, description=label.replace("__", " "), completed=finished)
+            bar.update(task, description=label.replace("__", " "), completed=finished, total=total)
 
         try:
             run_study(arguments, folder, resume=self.resume, overwrite=self.overwrite, progress=progress)
-            bar.update(task, description="drawing", completed=total)
+            bar.update(task, description="drawing")
             drawn = figures.draw(folder.path)
             bar.update(task, description="done")
         except KeyboardInterrupt:
@@ -124,36 +133,30 @@ class Bound:
     llmpo-jax bound bradley-terry:16 --delta 0.05
 
     llmpo-jax bound wins.csv --delta 0.1 1e-10 --json
+
+    llmpo-jax bound linear-bradley-terry:32,8 --delta 0.05
     """
 
     source: tyro.conf.Positional[str]
     """An instance (`cyclic:17`) or a CSV file."""
     delta: tuple[float, ...] = (0.05,)
     """Error levels in (0, 1)."""
+    assume: Literal["unstructured", "structured"] | None = None
+    """Policy space; by default structured for linear instances. Structured for plain Bradley-Terry: one-hot features."""
     json: bool = False
     """Print JSON instead of words and a table."""
 
     def run(self) -> None:
         from llmpo_jax.report import words
+        from llmpo_jax.report.console import allocation_table
 
-        finding = words.bound(models.load(self.source), self.delta)
+        finding = words.bound(models.load(self.source), self.delta, self.assume)
         if self.json:
             print(json.dumps(finding, indent=1))
             return
         for line in words.bound_in_words(finding):
             console.print(line, soft_wrap=True)
-        table = Table("policy", "opponent", "proportion", "to certify: opponent", "proportion")
-        certify = {row["policy"]: row for row in finding["forms"]["certify"]["allocation"]}
-        for row in finding["forms"]["assumed"]["allocation"]:
-            other = certify.get(row["policy"])
-            table.add_row(
-                row["policy"],
-                row["opponent"],
-                f"{row['proportion']:.4f}",
-                other["opponent"] if other else "",
-                f"{other['proportion']:.4f}" if other else "",
-            )
-        console.print(table)
+        console.print(allocation_table(finding))
 
 
 @dataclass(frozen=True)
@@ -161,15 +164,20 @@ class Identify:
     """What real comparisons already prove, and what LLM-PO would have needed.
 
     BATTLES is a CSV file with the columns model_a, model_b, winner (model_a, model_b or tie), in the order in which
-    the comparisons were made.
+    the comparisons were made. With --features a linear Bradley-Terry model is assumed: all comparisons then tell
+    something about all policies.
 
     For example:
 
     llmpo-jax identify battles.csv --delta 0.05
+
+    llmpo-jax identify battles.csv --features features.csv
     """
 
     battles: tyro.conf.Positional[Path]
     """The log of comparisons."""
+    features: str | None = None
+    """CSV file with the features of the policies, one row each: name, numbers."""
     delta: float = 0.05
     """Error level in (0, 1)."""
     replications: int = 200
@@ -181,13 +189,16 @@ class Identify:
 
     def run(self) -> None:
         from llmpo_jax.engine.audit import audit
-        from llmpo_jax.engine.simulate import Settings, simulate
+        from llmpo_jax.engine.preparation import Settings
+        from llmpo_jax.engine.simulate import simulate
         from llmpo_jax.report import words
 
         Settings((self.delta,), (), self.max_comparisons)
         battles = models.read_battles(self.battles)
-        found = audit(battles)
-        for line in words.audit_in_words(battles, found, self.delta):
+        model = models.empirical_model(battles)
+        features = models.features_for(model, self.features) if self.features else None
+        found = audit(battles, features)
+        for line in words.audit_in_words(battles, found, self.delta, features is not None):
             console.print(line, soft_wrap=True)
         table = Table("policy", "refuted at level", "mostly by")
         for k in np.argsort(found.refutation):
@@ -196,7 +207,6 @@ class Identify:
             mark = "" if level > self.delta else "refuted, "
             table.add_row(battles.names[k], f"{mark}{level:.2g}", refuter)
         console.print(table)
-        model = models.empirical_model(battles)
         if models.condorcet_winner(model) is None:
             console.print("The win rates of the log have no Condorcet winner, so LLM-PO is not replayed on them.")
             return
@@ -205,6 +215,7 @@ class Identify:
             deltas=(self.delta,),
             replications=self.replications,
             max_comparisons=self.max_comparisons,
+            features=features,
             seed=self.seed,
         )
         console.print(words.replay_in_words(result), soft_wrap=True)

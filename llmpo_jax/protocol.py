@@ -25,6 +25,22 @@ in another order differ by rounding, which must not decide. Never used where a r
 State = Any
 
 
+class Design(NamedTuple):
+    """What a structured procedure knows of the policies; P = K (K - 1) / 2 pairs in the order (0, 1), (0, 2), ...
+
+    Attributes:
+        features: [K, d], one row of coordinates per policy (see `llmpo_jax.models.identified`).
+        differences: [P, d], `z_p = features[i] - features[j]`.
+        products: [P, d d], `z_p z_p^T`, each flattened.
+        optimal: [P], the true optimal proportions, for `llm-po-oracle` alone; zeros where nobody asks.
+    """
+
+    features: jax.Array
+    differences: jax.Array
+    products: jax.Array
+    optimal: jax.Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """What a procedure is told before the first comparison (static: part of the compiled program).
@@ -34,15 +50,20 @@ class Problem:
         existence: "assumed" where a Condorcet winner is known to exist, "certify" where this must be shown.
         dtype: floating type of the evidence. It is float32 whatever JAX's x64 setting, so that the setting
             changes no decision.
+        dimension: d, coordinates per policy, where the policy space is structured; None where it is not.
+        design: the features there. Arrays, put in when a run starts: other features of the same shapes need no new
+            compilation.
     """
 
     num_policies: int
     existence: str = "assumed"
     dtype: Any = jnp.float32
+    dimension: int | None = None
+    design: Design | None = dataclasses.field(default=None, compare=False)
 
 
 class Statistics(NamedTuple):
-    """What is known of the comparisons made so far; kept by the engine for every procedure.
+    """What is known of the comparisons made so far, in the unstructured space; kept by the engine for every procedure.
 
     Attributes:
         t: int32, comparisons made.
@@ -70,6 +91,42 @@ class Statistics(NamedTuple):
     def leader(self) -> jax.Array:
         """int32, the least refuted policy."""
         return vectors.argmin(self.refutation, EVIDENCE_TIE)
+
+
+class LinearStatistics(NamedTuple):
+    """What is known of the comparisons made so far, in the structured space.
+
+    Attributes:
+        t: int32, comparisons made.
+        counts, wins: int32 [P], comparisons of each pair (i, j), i < j, and how many of them i won.
+        estimate: [d], the parameter: maximum a posteriori, at the last refresh.
+        covariance: [d, d], of the posterior by Laplace's approximation, at the last refresh.
+        scores: [K], the policies' estimated scores `features @ estimate`.
+    """
+
+    t: jax.Array
+    counts: jax.Array
+    wins: jax.Array
+    estimate: jax.Array
+    covariance: jax.Array
+    scores: jax.Array
+
+    @property
+    def leader(self) -> jax.Array:
+        """int32, the policy with the best estimated score."""
+        return vectors.argmin(-self.scores)
+
+
+class LinearComparison(NamedTuple):
+    """One judged comparison in the structured space.
+
+    Attributes:
+        pair: int32, its number p.
+        won: bool, whether the pair's first policy (the one with the lower number) won.
+    """
+
+    pair: jax.Array
+    won: jax.Array
 
 
 class Comparison(NamedTuple):
@@ -100,10 +157,15 @@ class Sampler(NamedTuple):
         init: `problem -> state`, any pytree.
         select: `(problem, key, statistics, evidence, state) -> (first, second, state)` with first != second;
             `evidence` is what the stopping rule at hand holds against each policy, [K] nats.
+        refresh: in the structured space, `(problem, statistics, state) -> state` at every refresh; None for nothing
+            to do.
+        oracle: whether it is told the true optimal proportions.
     """
 
     init: Callable[[Problem], State]
-    select: Callable[[Problem, jax.Array, Statistics, jax.Array, State], tuple[jax.Array, jax.Array, State]]
+    select: Callable[[Problem, jax.Array, Any, jax.Array, State], tuple[jax.Array, jax.Array, State]]
+    refresh: Callable[[Problem, Any, State], State] | None = None
+    oracle: bool = False
 
 
 class Verdict(NamedTuple):
@@ -138,14 +200,17 @@ class StoppingRule(NamedTuple):
         thresholds: `(problem, delta) -> Thresholds` in nats, computed on the host in float64. The run stops
             at level delta at the first t where the verdict's score or absence reaches its threshold.
         proven: whether the rule is delta-PAC on every instance of its class.
+        refresh: in the structured space, `(problem, state, statistics) -> state` at every refresh; None for nothing
+            to do.
     """
 
     init: Callable[[Problem], State]
-    update: Callable[[Problem, State, Comparison], State]
-    evidence: Callable[[Problem, State, Statistics], jax.Array]
-    verdict: Callable[[Problem, State, Statistics], Verdict]
+    update: Callable[[Problem, State, Any], State]
+    evidence: Callable[[Problem, State, Any], jax.Array]
+    verdict: Callable[[Problem, State, Any], Verdict]
     thresholds: Callable[[Problem, float], Thresholds]
     proven: bool
+    refresh: Callable[[Problem, State, Any], State] | None = None
 
 
 CENSORED = -1

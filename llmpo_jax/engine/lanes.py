@@ -16,12 +16,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax.engine.replication import Identity, Plan, Procedure, Replication, finished, identify, start, step
+from llmpo_jax.engine.replication import (
+    Identity,
+    Plan,
+    Procedure,
+    Replication,
+    finished,
+    identify,
+    refresh,
+    start,
+    step,
+)
+from llmpo_jax.protocol import Problem
+from llmpo_jax.theory.linear import abstract_design
 
 Tree = TypeVar("Tree")
 
 SEGMENT = 256
-"""Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little."""
+"""Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little. A multiple of
+every space's period; as runs begin where segments do, all lanes are refreshed at the same comparison."""
 
 
 def _axes(lane: Tree) -> Tree:
@@ -112,7 +125,15 @@ def _advance(
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
         return (lanes, counts.at[low, high].add(counted.astype(jnp.int32))), None
 
-    (lanes, counts), _ = jax.lax.scan(body, (lanes, jnp.zeros((k, k), jnp.int32)), draws)
+    def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
+        (lanes, counts), _ = jax.lax.scan(body, carry, draws)
+        lanes = jax.vmap(functools.partial(refresh, procedure, plan), in_axes=(axes,), out_axes=axes)(lanes)
+        return (lanes, counts), None
+
+    length = procedure.space.period
+    blocks = jax.tree.map(lambda x: x.reshape(SEGMENT // length, length, *x.shape[1:]), draws)
+    first = (lanes, jnp.zeros((k, k), jnp.int32))
+    (lanes, counts), _ = jax.lax.scan(period, first, blocks) if length > 1 else jax.lax.scan(body, first, draws)
     over = jax.vmap(functools.partial(finished, plan), in_axes=(axes,))(lanes)
     return lanes, over, counts
 
@@ -156,7 +177,7 @@ def _once(key: Hashable, build: Callable[[], jax.stages.Compiled]) -> jax.stages
 def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Program:
     """The compiled programs for this procedure and these shapes."""
     k = procedure.problem.num_policies
-    plan = abstract_plan(k, deltas, budgets)
+    plan = abstract_plan(procedure.problem, deltas, budgets)
     state = _abstract_lanes(procedure, plan, lanes)
     free = jax.ShapeDtypeStruct((lanes,), jnp.bool_)
     numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
@@ -174,17 +195,19 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
     )
 
 
-def abstract_plan(num_policies: int, deltas: int, budgets: int) -> Plan:
+def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
     """The shapes and types of a plan."""
     shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Plan` declares
+    k, d = problem.num_policies, problem.dimension
     return Plan(
         root=jax.eval_shape(lambda: jax.random.key(0)),
-        chances=shape((num_policies, num_policies), jnp.uint32),
+        chances=shape((k, k), jnp.uint32),
         winner_thresholds=shape((deltas,), jnp.float32),
         absence_thresholds=shape((deltas,), jnp.float32),
         budgets=shape((budgets,), jnp.int32),
         horizon=shape((), jnp.int32),
         max_comparisons=shape((), jnp.int32),
+        design=None if d is None else abstract_design(k, d),
     )
 
 

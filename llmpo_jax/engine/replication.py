@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from llmpo_jax.protocol import (
-    CENSORED,
-    NO_WINNER,
-    Problem,
-    Sampler,
-    State,
-    Statistics,
-    StoppingRule,
-)
-from llmpo_jax.theory.statistics import judged, nothing_yet, observe
+from llmpo_jax.protocol import CENSORED, NO_WINNER, Design, Problem, Sampler, State, StoppingRule
+from llmpo_jax.spaces import UNSTRUCTURED, Space
 
 
 class Procedure(NamedTuple):
@@ -25,6 +18,7 @@ class Procedure(NamedTuple):
     problem: Problem
     sampler: Sampler
     stopping: StoppingRule
+    space: Space = UNSTRUCTURED
 
 
 class Plan(NamedTuple):
@@ -37,6 +31,7 @@ class Plan(NamedTuple):
         budgets: int32 [B], comparisons.
         horizon: int32, comparisons after which nothing is left to learn from a stopped run (the largest budget).
         max_comparisons: int32, where a run is censored.
+        design: what a structured procedure knows of the policies, None for an unstructured one.
     """
 
     root: jax.Array
@@ -46,6 +41,7 @@ class Plan(NamedTuple):
     budgets: jax.Array
     horizon: jax.Array
     max_comparisons: jax.Array
+    design: Design | None = None
 
 
 class Outcome(NamedTuple):
@@ -85,7 +81,7 @@ class Replication(NamedTuple):
     """
 
     identity: Identity
-    statistics: Statistics
+    statistics: Any
     sampler: State
     stopping: State
     outcome: Outcome
@@ -98,15 +94,27 @@ def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Iden
     return Identity(key, jax.random.permutation(jax.random.fold_in(key, 0), numbers))
 
 
+def _posed(procedure: Procedure, plan: Plan) -> Problem:
+    """The problem with the arrays of its design."""
+    return dataclasses.replace(procedure.problem, design=plan.design)
+
+
+def _numbering(procedure: Procedure, identity: Identity) -> jax.Array:
+    """int32 [K], the model's number of each policy as the procedure numbers them."""
+    if procedure.space.shuffled:
+        return identity.shuffled
+    return jnp.arange(procedure.problem.num_policies, dtype=jnp.int32)
+
+
 def start(procedure: Procedure, plan: Plan, identity: Identity, idle: jax.Array) -> Replication:
     """The state before the first comparison. An `idle` replication is over already."""
-    problem = procedure.problem
+    problem = _posed(procedure, plan)
     # At its limit from the start, nothing of an idle replication is counted or decided.
     spent = jnp.where(idle, plan.max_comparisons, 0)
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
     return Replication(
         identity=identity,
-        statistics=nothing_yet(problem)._replace(t=spent),
+        statistics=procedure.space.start(problem)._replace(t=spent),
         sampler=procedure.sampler.init(problem),
         stopping=procedure.stopping.init(problem),
         outcome=Outcome(
@@ -137,32 +145,50 @@ def step(
         The new state, and the compared pair in the model's numbers with whether it counts: whether the run was
         still undecided at the last delta.
     """
-    problem, sampler, stopping = procedure
+    problem, (_, sampler, stopping, space) = _posed(procedure, plan), procedure
     evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
     first, second, sampler_state = sampler.select(problem, key, rep.statistics, evidence, rep.sampler)
-    true_first, true_second = rep.identity.shuffled[first], rep.identity.shuffled[second]
+    numbering = _numbering(procedure, rep.identity)
+    true_first, true_second = numbering[first], numbering[second]
     won = bits < plan.chances[true_first, true_second]
-    comparison = judged(rep.statistics, first, second, won)
+    comparison = space.judged(rep.statistics, first, second, won)
     rep = rep._replace(
-        statistics=observe(problem, rep.statistics, comparison),
+        statistics=space.observe(problem, rep.statistics, comparison),
         sampler=sampler_state,
         stopping=stopping.update(problem, rep.stopping, comparison),
     )
-    within = rep.statistics.t <= plan.max_comparisons
-    counted = within & jnp.all(rep.outcome.stopping_time[-1:] < 0)
-    return rep._replace(outcome=_decide(procedure, plan, rep, within)), (true_first, true_second, counted)
+    counted = _within(plan, rep) & jnp.all(rep.outcome.stopping_time[-1:] < 0)
+    return rep._replace(outcome=_decide(procedure, plan, rep)), (true_first, true_second, counted)
 
 
-def _decide(procedure: Procedure, plan: Plan, rep: Replication, within: jax.Array) -> Outcome:
+def refresh(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
+    """What is brought up to date only every `Space.period` comparisons: estimate, design, evidence, decision."""
+    problem, (_, sampler, stopping, space) = _posed(procedure, plan), procedure
+    if space.refresh is None:
+        return rep
+    statistics = space.refresh(problem, rep.statistics)
+    if sampler.refresh is not None:
+        rep = rep._replace(sampler=sampler.refresh(problem, statistics, rep.sampler))
+    if stopping.refresh is not None:
+        rep = rep._replace(stopping=stopping.refresh(problem, rep.stopping, statistics))
+    rep = rep._replace(statistics=statistics)
+    return rep._replace(outcome=_decide(procedure, plan, rep))
+
+
+def _within(plan: Plan, rep: Replication) -> jax.Array:
+    return rep.statistics.t <= plan.max_comparisons
+
+
+def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     """The outcome after this comparison: which levels are reached now, and which budgets are spent."""
-    problem, _, stopping = procedure
-    statistics = rep.statistics
+    problem, stopping, statistics = _posed(procedure, plan), procedure.stopping, rep.statistics
+    numbering = _numbering(procedure, rep.identity)
     verdict = stopping.verdict(problem, rep.stopping, statistics)
     named = verdict.score >= plan.winner_thresholds
     absent = verdict.absence >= plan.absence_thresholds
-    now = (rep.outcome.stopping_time < 0) & (named | absent) & within
-    recommendation = jnp.where(named, rep.identity.shuffled[verdict.winner], NO_WINNER)
-    leader = rep.identity.shuffled[statistics.leader]
+    now = (rep.outcome.stopping_time < 0) & (named | absent) & _within(plan, rep)
+    recommendation = jnp.where(named, numbering[verdict.winner], NO_WINNER)
+    leader = numbering[statistics.leader]
     return Outcome(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),

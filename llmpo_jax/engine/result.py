@@ -10,7 +10,6 @@ from llmpo_jax.models import PreferenceModel, condorcet_winner
 from llmpo_jax.protocol import CENSORED, NO_WINNER
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
-from llmpo_jax.theory.unstructured import characteristic_time
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Level:
         mean, mean_low, mean_high: mean stopping time in comparisons with its 95 % interval; censored runs
             enter at the limit, so with any censoring these are lower bounds.
         median: of the stopping time (censored runs at the limit).
-        ratio: mean / (T* log(1 / delta)), None where the instance has no winner.
-        bound: T* kl(delta, 1 - delta), comparisons, None where the instance has no winner.
+        ratio: mean / (T* log(1 / delta)), None where there is no T* (see `Result.time`).
+        bound: T* kl(delta, 1 - delta), comparisons, None likewise.
     """
 
     delta: float
@@ -51,7 +50,11 @@ class Result:
     """Outcome of R replications at D deltas and B budgets. Policies are numbered as in the model.
 
     Attributes:
-        model, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run.
+        model, assume, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run; `assume` is
+            the policy space that the procedure assumed.
+        time: T*, comparisons per nat, over the assumed space; None where the model has no Condorcet winner or lies
+            outside of that space.
+        proportions: float64 [K, K] upper triangle, the optimal proportions; None likewise.
         stopping_time: int64 [R, D] comparisons, -1 where the limit came first (censored).
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
         budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
@@ -60,6 +63,7 @@ class Result:
     """
 
     model: PreferenceModel
+    assume: str
     sampler: str
     stopping: str
     existence: str
@@ -67,6 +71,8 @@ class Result:
     budgets: tuple[int, ...]
     max_comparisons: int
     seed: int
+    time: float | None
+    proportions: np.ndarray | None
     stopping_time: np.ndarray
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
@@ -85,15 +91,13 @@ class Result:
 
     def summary(self) -> tuple[Level, ...]:
         """One `Level` per delta."""
-        exists = condorcet_winner(self.model) is not None
-        time = characteristic_time(self.model, self.existence).time if exists else None
         errors = self.errors().sum(axis=0)
         return tuple(
-            self._level(delta, self.stopping_time[:, index], int(errors[index]), time)
+            self._level(delta, self.stopping_time[:, index], int(errors[index]))
             for index, delta in enumerate(self.deltas)
         )
 
-    def _level(self, delta: float, stopping_time: np.ndarray, errors: int, time: float | None) -> Level:
+    def _level(self, delta: float, stopping_time: np.ndarray, errors: int) -> Level:
         censored = stopping_time < 0
         spent = np.where(censored, self.max_comparisons, stopping_time)
         low, high = clopper_pearson(errors, len(spent), 0.95)
@@ -110,6 +114,6 @@ class Result:
             mean_low=mean_low,
             mean_high=mean_high,
             median=float(np.median(spent)),
-            ratio=None if time is None else mean / (-time * float(np.log(delta))),
-            bound=None if time is None else time * confidence_divergence(delta),
+            ratio=None if self.time is None else mean / (-self.time * float(np.log(delta))),
+            bound=None if self.time is None else self.time * confidence_divergence(delta),
         )

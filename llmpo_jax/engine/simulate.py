@@ -4,63 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax.engine import lanes as lanes_module
+from llmpo_jax.engine.preparation import Prepared, Settings, prepare
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.engine.result import Result
-from llmpo_jax.models import PreferenceModel, host_probabilities
-from llmpo_jax.protocol import CENSORED, Problem, Sampler, StoppingRule
-from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.stopping import STOPPING_RULES
-from llmpo_jax.theory.unstructured import check_existence
-
-LARGEST_LIMIT = 2**30
-"""Comparisons per replication that the int32 clock can count with room to spare."""
+from llmpo_jax.models import PreferenceModel
+from llmpo_jax.protocol import CENSORED, Sampler, StoppingRule
 
 _CPU_LANES = 64
 """Lanes of a worker on CPU: their records stay in the cache of one core, and wider ones are no faster per lane."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Checked arguments of a simulation, apart from the model and the seed."""
-
-    deltas: tuple[float, ...]
-    budgets: tuple[int, ...]
-    max_comparisons: int
-    existence: str = "assumed"
-
-    def __post_init__(self) -> None:
-        if not self.deltas and not self.budgets:
-            raise ValueError("deltas and budgets are both empty, expected at least one delta or budget")
-        for delta in self.deltas:
-            if not 0 < delta < 1:
-                raise ValueError(f"deltas contains {delta}, expected numbers strictly between 0 and 1")
-        for budget in self.budgets:
-            if int(budget) != budget or budget < 1:
-                raise ValueError(f"budgets contains {budget}, expected positive whole numbers of comparisons")
-        if self.budgets and max(self.budgets) > self.max_comparisons:
-            raise ValueError(
-                f"budgets contains {max(self.budgets)}, expected at most max_comparisons = {self.max_comparisons}"
-            )
-        if not 1 <= self.max_comparisons <= LARGEST_LIMIT:
-            raise ValueError(f"max_comparisons = {self.max_comparisons}, expected 1 to {LARGEST_LIMIT}")
-        check_existence(self.existence)
-
-
-def _resolve(sampler: str | Sampler, stopping: str | StoppingRule) -> tuple[Sampler, str, StoppingRule, str]:
-    """The two objects with their names; a user's own object goes by the name "custom"."""
-    chosen = SAMPLERS.get(sampler) if isinstance(sampler, str) else sampler
-    rule = STOPPING_RULES.get(stopping) if isinstance(stopping, str) else stopping
-    names = [thing if isinstance(thing, str) else "custom" for thing in (sampler, stopping)]
-    return chosen, names[0], rule, names[1]
 
 
 def simulate(
@@ -73,6 +33,8 @@ def simulate(
     replications: int = 1000,
     max_comparisons: int = 1_000_000,
     existence: str = "assumed",
+    assume: str | None = None,
+    features: np.ndarray | None = None,
     seed: int = 0,
     first_replication: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -84,13 +46,19 @@ def simulate(
 
     Args:
         model: what comparisons are drawn from.
-        sampler: a name (`llmpo_jax.samplers`) or a `Sampler` of your own.
-        stopping: a name (`llmpo_jax.stopping`) or a `StoppingRule` of your own.
+        sampler: a name (`llmpo_jax.samplers`, `llmpo_jax.samplers.structured`) or a `Sampler` of your own.
+        stopping: a name (`llmpo_jax.stopping`, `llmpo_jax.stopping.structured`) or a `StoppingRule` of your own.
         deltas: error levels in (0, 1), down to 1e-50 and below; D of them.
         budgets: numbers of comparisons at which the best guess is recorded; B of them.
         replications: independent runs, R.
         max_comparisons: where a run is given up as censored.
-        existence: "assumed" if a Condorcet winner is known to exist, "certify" if the procedure must show it.
+        existence: "assumed" if a Condorcet winner is known to exist, "certify" if the procedure must show it
+            (unstructured space only).
+        assume: the policy space that the PROCEDURE assumes, whatever the model is: "unstructured" (any win matrix with a
+            Condorcet winner) or "structured" (linear Bradley-Terry). By default structured for `LinearBradleyTerry` and
+            where `features` are given. A model outside of the assumed space voids the guarantee: that can be studied.
+        features: [K, d], what the structured procedure takes the features to be. By default those of
+            `LinearBradleyTerry`; one-hot for `BradleyTerry`. Only their differences matter, not their units or basis.
         seed: of all randomness.
         first_replication: number of the first replication, to extend an earlier run with the same seed.
         progress: called as `progress(finished replications, comparisons made)` after every segment.
@@ -107,45 +75,34 @@ def simulate(
         >>> result.stopping_time.shape
         (8, 1)
     """
-    if replications < 1:
-        raise ValueError(f"replications = {replications}, expected at least 1")
-    settings = Settings(tuple(deltas), tuple(budgets), max_comparisons, existence)
-    chosen, sampler_name, rule, stopping_name = _resolve(sampler, stopping)
-    mu = host_probabilities(model)
-    procedure = Procedure(Problem(len(mu), existence), chosen, rule)
-    plan = make_plan(procedure, mu, settings, seed)
+    settings = Settings(tuple(deltas), tuple(budgets), max_comparisons, existence, replications, seed)
+    prepared = prepare(model, sampler, stopping, settings, assume, features)
+    for warning in prepared.warnings:
+        warnings.warn(warning, stacklevel=2)
     numbers = range(first_replication, first_replication + replications)
-    arrays = run(procedure, plan, numbers, progress)
+    return result(prepared, run(prepared.procedure, prepared.plan, numbers, progress))
+
+
+def result(prepared: Prepared, arrays: Arrays) -> Result:
+    """The outcome of a prepared run."""
+    settings = prepared.settings
     return Result(
-        model=model,
-        sampler=sampler_name,
-        stopping=stopping_name,
-        existence=existence,
+        model=prepared.model,
+        assume=prepared.assume,
+        sampler=prepared.sampler,
+        stopping=prepared.stopping,
+        existence=settings.existence,
         deltas=settings.deltas,
         budgets=settings.budgets,
-        max_comparisons=max_comparisons,
-        seed=seed,
+        max_comparisons=settings.max_comparisons,
+        seed=settings.seed,
+        time=prepared.time,
+        proportions=prepared.proportions,
         stopping_time=arrays.stopping_time,
         recommendation=arrays.recommendation,
         budget_recommendation=arrays.budget_recommendation,
-        counts=arrays.counts / replications,
+        counts=arrays.counts / settings.replications,
         simulated=arrays.simulated,
-    )
-
-
-def make_plan(procedure: Procedure, mu: np.ndarray, settings: Settings, seed: int) -> Plan:
-    """The numbers of a run, with thresholds and chances computed in float64 on the host."""
-    thresholds = [procedure.stopping.thresholds(procedure.problem, delta) for delta in settings.deltas]
-    # 2^32 itself does not fit: a sure win is lost once in 2^32 comparisons.
-    chances = np.minimum(np.floor(mu * 2.0**32), 2.0**32 - 1).astype(np.uint32)
-    return Plan(
-        root=jax.random.key(seed),
-        chances=jnp.asarray(chances),
-        winner_thresholds=jnp.asarray([t.winner for t in thresholds], jnp.float32),
-        absence_thresholds=jnp.asarray([t.absence for t in thresholds], jnp.float32),
-        budgets=jnp.asarray(settings.budgets, jnp.int32),
-        horizon=jnp.asarray(max(settings.budgets, default=0), jnp.int32),
-        max_comparisons=jnp.asarray(settings.max_comparisons, jnp.int32),
     )
 
 

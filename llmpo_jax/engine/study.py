@@ -18,14 +18,12 @@ import numpy as np
 
 from llmpo_jax import models
 from llmpo_jax.engine import lanes
-from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.engine.preparation import Prepared, Settings, default_space, prepare
 from llmpo_jax.engine.result import Result
-from llmpo_jax.engine.simulate import Settings, layout, make_plan, run
+from llmpo_jax.engine.simulate import Arrays, layout, result, run
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
-from llmpo_jax.protocol import Problem
-from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.stopping import STOPPING_RULES
+from llmpo_jax.spaces import space
 
 CHUNK = 2048
 """Replications per chunk: what a killed study loses at most."""
@@ -33,7 +31,11 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`."""
+    """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
+
+    `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
+    and `features` (a file) are as in `llmpo_jax.simulate`.
+    """
 
     sources: tuple[str, ...]
     samplers: tuple[str, ...]
@@ -44,6 +46,8 @@ class Arguments:
     max_comparisons: int
     existence: str
     seed: int
+    assume: str | None = None
+    features: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,40 +55,49 @@ class Cell:
     """One instance under one procedure: the unit that is compiled once."""
 
     source: models.Source
-    sampler: str
-    stopping: str
-    procedure: Procedure
-    plan: Plan
+    prepared: Prepared
 
     @property
     def label(self) -> str:
-        return f"{self.source.label}__{self.sampler}__{self.stopping}"
+        return f"{self.source.label}__{self.prepared.sampler}__{self.prepared.stopping}"
 
 
-def prepare(arguments: Arguments) -> list[Cell]:
+def prepare_cells(arguments: Arguments) -> list[Cell]:
     """All cells of a study, with every argument checked before anything is run.
 
     Raises:
         ValueError: for an unknown source, sampler or stopping rule, or settings out of range.
     """
-    settings = Settings(arguments.deltas, arguments.budgets, arguments.max_comparisons, arguments.existence)
-    if arguments.replications < 1:
-        raise ValueError(f"replications = {arguments.replications}, expected at least 1")
+    settings = Settings(
+        arguments.deltas,
+        arguments.budgets,
+        arguments.max_comparisons,
+        arguments.existence,
+        arguments.replications,
+        arguments.seed,
+    )
     sources = [models.load(source) for source in arguments.sources]
     labels = [source.label for source in sources]
     if len(set(labels)) < len(labels):
         raise ValueError(f"sources name the same instance twice: {', '.join(labels)}")
     cells = []
     for source in sources:
-        mu = models.host_probabilities(source.model)
-        for sampler in arguments.samplers:
-            for stopping in arguments.stopping:
-                procedure = Procedure(
-                    Problem(len(mu), arguments.existence), SAMPLERS.get(sampler), STOPPING_RULES.get(stopping)
-                )
-                plan = make_plan(procedure, mu, settings, arguments.seed)
-                cells.append(Cell(source, sampler, stopping, procedure, plan))
+        features = models.features_for(source.model, arguments.features) if arguments.features else None
+        assumed = arguments.assume or ("structured" if arguments.features else default_space(source.model))
+        for sampler in arguments.samplers or _usual_samplers(source.model, assumed):
+            for stopping in arguments.stopping or USUAL_STOPPING:
+                cells.append(Cell(source, prepare(source.model, sampler, stopping, settings, assumed, features)))
     return cells
+
+
+USUAL_STOPPING = ("e-process", "stylised")
+
+
+def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, ...]:
+    """All samplers of a space, without the oracle where the model is not known to have an optimum in that space."""
+    known = assumed == default_space(model)
+    registry = space(assumed).samplers
+    return tuple(name for name in registry.names() if known or not registry.get(name).oracle)
 
 
 def chunks(arguments: Arguments) -> Iterator[range]:
@@ -108,19 +121,20 @@ def run_study(
         folder: where it is kept.
         resume: go on with the study that the folder holds.
         overwrite: replace the study that the folder holds.
-        progress: called as `progress(cell label, finished replications of the study, comparisons of the cell)`.
+        progress: called as `progress(cell label, finished replications, replications of the whole study)`.
 
     Raises:
         ValueError: bad arguments, or a folder that holds something else.
     """
-    cells = prepare(arguments)
+    cells = prepare_cells(arguments)
     started = time.time()
     facts = machine_facts()
     folder.begin(_plain(arguments), facts, resume=resume, overwrite=overwrite)
     pending = [
         (cell, block) for cell in cells for block in chunks(arguments) if not folder.has_chunk(_name(cell, block))
     ]
-    finished = len(cells) * arguments.replications - sum(len(block) for _, block in pending)
+    total = len(cells) * arguments.replications
+    finished = total - sum(len(block) for _, block in pending)
     with ThreadPoolExecutor(os.cpu_count()) as compiler:
         # The next programs are compiled side by side, and while the present one runs.
         jobs = [compiler.submit(_compile, cell, len(block)) for cell, block in pending]
@@ -128,16 +142,16 @@ def run_study(
             for cell, block in pending:
                 report = None
                 if progress is not None:
-                    progress(cell.label, finished, 0)
-                    report = _reporter(progress, cell.label, finished)
-                folder.save_chunk(_name(cell, block), run(cell.procedure, cell.plan, block, report))
+                    progress(cell.label, finished, total)
+                    report = _reporter(progress, cell.label, finished, total)
+                folder.save_chunk(_name(cell, block), run(cell.prepared.procedure, cell.prepared.plan, block, report))
                 finished += len(block)
         finally:
             for job in jobs:
                 job.cancel()
-    results = [(cell, _result(arguments, cell, folder)) for cell in cells]
-    write_tables(folder, [(cell.source, result) for cell, result in results])
-    simulated = sum(result.simulated for _, result in results)
+    results = [(cell, result(cell.prepared, _joined(arguments, cell, folder))) for cell in cells]
+    write_tables(folder, [(cell.source, found) for cell, found in results])
+    simulated = sum(found.simulated for _, found in results)
     folder.write_manifest(
         {
             **folder.read_manifest(),
@@ -151,11 +165,14 @@ def run_study(
 
 def _compile(cell: Cell, replications: int) -> None:
     _, width = layout(replications)
-    lanes.program(cell.procedure, len(cell.plan.winner_thresholds), len(cell.plan.budgets), width)
+    settings = cell.prepared.settings
+    lanes.program(cell.prepared.procedure, len(settings.deltas), len(settings.budgets), width)
 
 
-def _reporter(progress: Callable[[str, int, int], None], label: str, finished: int) -> Callable[[int, int], None]:
-    return lambda more, comparisons: progress(label, finished + more, comparisons)
+def _reporter(
+    progress: Callable[[str, int, int], None], label: str, finished: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda more, comparisons: progress(label, finished + more, total)
 
 
 def _name(cell: Cell, block: range) -> str:
@@ -166,25 +183,18 @@ def _plain(arguments: Arguments) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(arguments).items()}
 
 
-def _result(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Result:
+def _joined(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Arrays:
+    """All chunks of a cell as one run."""
     parts = [folder.load_chunk(_name(cell, block)) for block in chunks(arguments)]
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    return Result(
-        model=cell.source.model,
-        sampler=cell.sampler,
-        stopping=cell.stopping,
-        existence=arguments.existence,
-        deltas=arguments.deltas,
-        budgets=arguments.budgets,
-        max_comparisons=arguments.max_comparisons,
-        seed=arguments.seed,
+    return Arrays(
         stopping_time=joined("stopping_time"),
         recommendation=joined("recommendation"),
         budget_recommendation=joined("budget_recommendation"),
-        counts=np.sum([part.counts for part in parts], axis=0) / arguments.replications,
+        counts=np.sum([part.counts for part in parts], axis=0),
         simulated=sum(part.simulated for part in parts),
     )
 

@@ -12,7 +12,6 @@ from llmpo_jax import models
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.protocol import CENSORED, NO_WINNER
-from llmpo_jax.theory.unstructured import characteristic_time
 
 NO_WINNER_NAME = "no Condorcet winner"
 
@@ -63,14 +62,14 @@ def _block(codes: np.ndarray, comparisons: np.ndarray, correct: np.ndarray, name
 def pairs(source: models.Source, result: Result) -> pl.DataFrame:
     """One row per pair: mean comparisons and proportion until the stop at the last delta, optimal proportion.
 
-    `optimal` is null where the instance has no Condorcet winner.
+    `optimal` is null where there is no T* (see `Result.time`).
     """
     names = models.policy_names(source.model)
     first, second = np.triu_indices(len(names), 1)
     counts = result.counts[first, second]
     optimal = np.full(len(first), np.nan)
-    if models.condorcet_winner(source.model) is not None:
-        optimal = characteristic_time(source.model, result.existence).proportions[first, second]
+    if result.proportions is not None:
+        optimal = result.proportions[first, second]
     frame = pl.DataFrame(
         {
             "first": [names[i] for i in first],

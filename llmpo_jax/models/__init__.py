@@ -1,7 +1,17 @@
 """What is simulated: preference models, their named instances, and the reading of comparison files."""
 
 from llmpo_jax.models import instances
+from llmpo_jax.models.features import (
+    Identified,
+    align_features,
+    features_for,
+    identified,
+    identify_features,
+    one_hot,
+    read_features,
+)
 from llmpo_jax.models.files import Battles, empirical_model, read_battles, read_matrix
+from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import (
     BradleyTerry,
     PreferenceModel,
@@ -17,17 +27,25 @@ from llmpo_jax.models.sources import Source, load
 __all__ = [
     "Battles",
     "BradleyTerry",
+    "Identified",
+    "LinearBradleyTerry",
     "PreferenceModel",
     "Source",
     "Tabular",
+    "align_features",
     "condorcet_winner",
     "empirical_model",
+    "features_for",
     "host_probabilities",
+    "identified",
+    "identify_features",
     "instances",
     "load",
     "num_policies",
+    "one_hot",
     "policy_names",
     "read_battles",
+    "read_features",
     "read_matrix",
     "win_probabilities",
 ]

@@ -78,9 +78,9 @@ def read_matrix(path: str | os.PathLike[str]) -> Tabular:
       ValueError: empty or not square, names that differ between row and column or are not unique, an entry
         that is not a number, not a probability or not the complement of its opposite, or K < 2.
     """
-    rows = list(_read_rows(path))
+    rows = list(read_rows(path))
     header: list[str] | None = None
-    if _number(rows[0][1][0]) is None:
+    if number(rows[0][1][0]) is None:
         header = rows.pop(0)[1][1:]
     width = len(header) + 1 if header is not None else len(rows)
     for line, cells in rows:
@@ -105,7 +105,7 @@ def _tabular(
     mu = np.empty((len(rows), len(rows)))
     for index, (line, cells) in enumerate(rows):
         for column, cell in enumerate(cells[first_column:]):
-            value = _number(cell)
+            value = number(cell)
             if value is None:
                 place = f"line {line}, column {column + first_column + 1}"
                 raise ValueError(f"{path}, {place}: {cell!r} is not a number, expected a probability in [0, 1]")
@@ -126,7 +126,7 @@ def read_battles(path: str | os.PathLike[str]) -> Battles:
       ValueError: no comparisons, a column that is missing or there twice, a row that is too short, a policy
         without a name or compared with itself, or an unknown winner.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     columns = _battle_columns(path, next(rows)[1])
     battles: list[tuple[str, str, float]] = []
     for line, cells in rows:
@@ -158,13 +158,13 @@ def _battle_columns(path: str | os.PathLike[str], header: list[str]) -> tuple[in
             others = [column for column in header if column not in BATTLE_COLUMNS]
             raise ValueError(
                 f"{path}: no column {name!r}, expected {', '.join(BATTLE_COLUMNS)} among the columns "
-                f"{', '.join(header)}{_resembling(name, others)}"
+                f"{', '.join(header)}{resembling(name, others)}"
             )
     first, second, winner = (header.index(name) for name in BATTLE_COLUMNS)
     return first, second, winner
 
 
-def _resembling(name: str, columns: list[str]) -> str:
+def resembling(name: str, columns: list[str]) -> str:
     """A hint at the column that was probably meant to be called `name`."""
     alike = difflib.get_close_matches(name, columns, n=1)
     return f"; is {alike[0]!r} meant to be {name!r}?" if alike else ""
@@ -176,7 +176,7 @@ def holds_battles(path: str | os.PathLike[str]) -> bool:
     A matrix is known by names that are the same in its first row and column, so its policies may be called
     anything.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     header = next(rows)[1]
     size = len(header) - 1
     first_column = [cells[0] for _, (_, cells) in zip(range(size), rows, strict=False)]
@@ -185,14 +185,15 @@ def holds_battles(path: str | os.PathLike[str]) -> bool:
     return any(difflib.get_close_matches(cell, BATTLE_COLUMNS, n=1, cutoff=0.75) for cell in header)
 
 
-def _number(cell: str) -> float | None:
+def number(cell: str) -> float | None:
+    """The number that a cell holds, or None where it holds something else."""
     try:
         return float(cell)
     except ValueError:
         return None
 
 
-def _read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
+def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
     """The rows of a CSV file that are not blank, at least one."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file, expected a CSV file")

@@ -13,12 +13,17 @@ from typing import TypeVar
 
 import numpy as np
 
+from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, Tabular
 from llmpo_jax.registry import Registry, nearest
 
 _Factory = TypeVar("_Factory", bound=Callable[..., PreferenceModel])
 
 _FACTORIES: Registry[Callable[..., PreferenceModel]] = Registry("instance")
+
+
+POSITIONAL = ("linear-bradley-terry", "linear-embedded")
+"""Instances whose first own parameter, the dimension, may follow K without its name."""
 
 
 def register(name: str) -> Callable[[_Factory], _Factory]:
@@ -192,3 +197,56 @@ def no_winner(num_policies: int, seed: int, *, probability: float = 0.7) -> Tabu
     _check_integer("num_policies", num_policies, least=3)
     _check_range("probability", probability, 0.5, 1.0)
     return _shuffled(_circle(num_policies, probability, probability), seed)
+
+
+@register("linear-bradley-terry")
+def linear_bradley_terry(num_policies: int, seed: int, *, dimension: float = 8, scale: float = 1.0) -> LinearBradleyTerry:
+    """Linear Bradley-Terry: random features on the unit sphere, a random parameter of length `scale`."""
+    width = _dimension(dimension)
+    _check_range("scale", scale, 0.0, math.inf)
+    rng = np.random.default_rng(seed)
+    features = _unit(rng.normal(size=(num_policies, width)))
+    return LinearBradleyTerry(features, scale * _unit(rng.normal(size=width)))
+
+
+@register("linear-embedded")
+def linear_embedded(
+    num_policies: int,
+    seed: int,
+    *,
+    dimension: float = 8,
+    scale: float = 1.0,
+    correlation: float = 0.7,
+    length_weight: float = 0.5,
+) -> LinearBradleyTerry:
+    """Linear Bradley-Terry with embeddings that correlate with the length of the answers, as judges' favour does.
+
+    The first feature is the standardised log length of a policy's answers; each of the others, an embedding's, is
+    `correlation` times that plus independent noise, of variance 1 in all. The parameter has length `scale`, a share
+    `length_weight` of it (in squares) on the length, the rest in a random direction of the embedding.
+    """
+    width = _dimension(dimension)
+    _check_range("scale", scale, 0.0, math.inf)
+    if not 0 <= correlation < 1:
+        raise ValueError(f"correlation = {correlation!r}, expected a value in [0, 1)")
+    if not 0 <= length_weight <= 1:
+        raise ValueError(f"length_weight = {length_weight!r}, expected a value in [0, 1]")
+    if width < 2:
+        raise ValueError(f"dimension = {width}, expected at least 2: the length and an embedding")
+    rng = np.random.default_rng(seed)
+    length = rng.normal(size=(num_policies, 1))
+    noise = rng.normal(size=(num_policies, width - 1))
+    features = np.hstack([length, correlation * length + math.sqrt(1 - correlation**2) * noise])
+    weights = np.append(math.sqrt(length_weight), math.sqrt(1 - length_weight) * _unit(rng.normal(size=width - 1)))
+    return LinearBradleyTerry(features, scale * weights)
+
+
+def _dimension(dimension: float) -> int:
+    if dimension != int(dimension) or dimension < 1:
+        raise ValueError(f"dimension = {dimension!r}, expected a whole number >= 1")
+    return int(dimension)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Each row scaled to length 1."""
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)

@@ -1,8 +1,8 @@
 """Preference models: what a simulated comparison of two policies is drawn from.
 
-A model is a frozen pytree that knows the probability with which each policy beats each other one. Its array
-is the only leaf, so it can be passed through `jax.jit` and `jax.vmap`, on the host it may stay NumPy float64
-even where JAX computes in float32, and a batch of models is a model whose leaf has leading axes.
+A model is a frozen pytree that knows the probability with which each policy beats each other one. Its arrays
+are its only leaves, so it can be passed through `jax.jit` and `jax.vmap`, on the host it may stay NumPy float64
+even where JAX computes in float32, and a batch of models is a model whose leaves have leading axes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def array_namespace(*arrays: Array) -> types.ModuleType:
     return np
 
 
-def _pytree(leaf: str):
-    """Class decorator: a pytree with the one array `leaf` and the static field `names`.
+def pytree(*leaves: str):
+    """Class decorator: a pytree with the arrays `leaves` and the static field `names`.
 
     `jax.tree_util.register_dataclass` rebuilds through the constructor, which would validate (and reject)
     what JAX legitimately puts into a tree: batches, gradients, axis numbers, placeholders. This one does not.
@@ -61,11 +61,12 @@ def _pytree(leaf: str):
 
     def register(cls: _Model) -> _Model:
         def flatten_with_keys(model):
-            return ((jax.tree_util.GetAttrKey(leaf), getattr(model, leaf)),), model.names
+            return [(jax.tree_util.GetAttrKey(leaf), getattr(model, leaf)) for leaf in leaves], model.names
 
-        def unflatten(names, leaves):
+        def unflatten(names, values):
             model = object.__new__(cls)
-            object.__setattr__(model, leaf, leaves[0])
+            for leaf, value in zip(leaves, values, strict=True):
+                object.__setattr__(model, leaf, value)
             object.__setattr__(model, "names", names)
             return model
 
@@ -75,7 +76,7 @@ def _pytree(leaf: str):
     return register
 
 
-def _floating(argument: str, value: Any) -> Array:
+def floating(argument: str, value: Any) -> Array:
     """`value` as a floating array: one as it comes, others as NumPy float64 (JAX integers as JAX floats)."""
     if isinstance(value, jax.Array):
         return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
@@ -87,7 +88,8 @@ def _floating(argument: str, value: Any) -> Array:
         raise ValueError(f"{argument} = {reprlib.repr(value)}, expected an array of real numbers") from error
 
 
-def _checked_names(names: Sequence[str] | None, num_policies: int) -> tuple[str, ...] | None:
+def checked_names(names: Sequence[str] | None, num_policies: int) -> tuple[str, ...] | None:
+    """`names` as a tuple of `num_policies` unique strings, or None; ValueError if they are not such names."""
     if names is None:
         return None
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
@@ -116,7 +118,7 @@ def _check_probabilities(mu: np.ndarray, tolerance: float) -> None:
         )
 
 
-@_pytree("mu")
+@pytree("mu")
 @dataclass(frozen=True, eq=False)
 class Tabular:
     """Any preferences: the win matrix itself (the unstructured space).
@@ -134,13 +136,13 @@ class Tabular:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        mu = _floating("mu", self.mu)
+        mu = floating("mu", self.mu)
         object.__setattr__(self, "mu", mu)
         if mu.ndim != 2 or mu.shape[0] != mu.shape[1]:
             raise ValueError(f"mu has shape {tuple(mu.shape)}, expected a square matrix [K, K]")
         if mu.shape[0] < 2:
             raise ValueError(f"mu has shape {tuple(mu.shape)}, expected at least K = 2 policies")
-        object.__setattr__(self, "names", _checked_names(self.names, mu.shape[0]))
+        object.__setattr__(self, "names", checked_names(self.names, mu.shape[0]))
         if not isinstance(mu, Tracer):
             # The rounding of two float32 entries comes on top of that of the file they were read from.
             rounding = 2 * float(jnp.finfo(mu.dtype).eps)
@@ -156,7 +158,7 @@ class Tabular:
         return self.mu
 
 
-@_pytree("scores")
+@pytree("scores")
 @dataclass(frozen=True, eq=False)
 class BradleyTerry:
     """One latent score per policy, `P(i beats j) = sigmoid(scores[i] - scores[j])` (Bradley and Terry 1952).
@@ -174,13 +176,13 @@ class BradleyTerry:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        scores = _floating("scores", self.scores)
+        scores = floating("scores", self.scores)
         object.__setattr__(self, "scores", scores)
         if scores.ndim != 1:
             raise ValueError(f"scores has shape {tuple(scores.shape)}, expected one score per policy [K]")
         if scores.shape[0] < 2:
             raise ValueError(f"scores has shape {tuple(scores.shape)}, expected at least K = 2 policies")
-        object.__setattr__(self, "names", _checked_names(self.names, scores.shape[0]))
+        object.__setattr__(self, "names", checked_names(self.names, scores.shape[0]))
         if not isinstance(scores, Tracer):
             values = np.asarray(scores, np.float64)
             unbounded = np.flatnonzero(~np.isfinite(values))
@@ -194,10 +196,10 @@ class BradleyTerry:
 
     def win_probabilities(self) -> Array:
         """`sigmoid(scores[i] - scores[j])`, [K, K]; exactly 1/2 at equal scores."""
-        return _sigmoid(self.scores[..., :, None] - self.scores[..., None, :])
+        return sigmoid(self.scores[..., :, None] - self.scores[..., None, :])
 
 
-def _sigmoid(logits: Array) -> Array:
+def sigmoid(logits: Array) -> Array:
     """`1 / (1 + exp(-logits))` to a few ulp, small values too, exactly 1/2 at 0, without overflow.
 
     By comparison and not by `abs`, so that the gradient at 0 hangs on no convention.
@@ -209,14 +211,14 @@ def _sigmoid(logits: Array) -> Array:
 
 
 def win_probabilities(model: PreferenceModel) -> Array:
-    """The win matrix of a model, `mu[i, j] = P(i beats j)`, [K, K], in its leaf's dtype and namespace."""
+    """The win matrix of a model, `mu[i, j] = P(i beats j)`, [K, K], in its leaves' dtype and namespace."""
     return model.win_probabilities()
 
 
 def host_probabilities(model: PreferenceModel) -> np.ndarray:
-    """The win matrix as NumPy float64, [K, K], whatever the leaf and JAX's settings are.
+    """The win matrix as NumPy float64, [K, K], whatever the leaves and JAX's settings are.
 
-    Computed in float64 from the leaf on (scores that float32 cannot tell apart after the sigmoid stay
+    Computed in float64 from the leaves on (scores that float32 cannot tell apart after the sigmoid stay
     distinct).
     """
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), model).win_probabilities()
@@ -243,8 +245,11 @@ def num_policies(model: PreferenceModel) -> int:
     return model.num_policies
 
 
+def default_names(num_policies: int) -> tuple[str, ...]:
+    """What policies without names are called: `policy-0`, `policy-1`, ..."""
+    return tuple(f"policy-{index}" for index in range(num_policies))
+
+
 def policy_names(model: PreferenceModel) -> tuple[str, ...]:
     """The names of the policies, K of them; `policy-0`, `policy-1`, ... where the model has none."""
-    if model.names is not None:
-        return model.names
-    return tuple(f"policy-{index}" for index in range(model.num_policies))
+    return default_names(model.num_policies) if model.names is None else model.names

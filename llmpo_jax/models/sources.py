@@ -32,8 +32,8 @@ class Source:
 def load(source: str) -> Source:
     """The model that `source` describes.
 
-    `NAME`, `NAME:K` or `NAME:K,parameter=value,...` is an instance (`cyclic:17,seed=3`); anything else is a
-    file, a win matrix or a log of battles, told apart by its header. A file that is called like an instance
+    `NAME`, `NAME:K` or `NAME:K,parameter=value,...` is an instance (`cyclic:17,seed=3`; of the linear ones the
+    dimension may come second, `linear-bradley-terry:32,8`); anything else is a file, a win matrix or a log of battles, told apart by its header. A file that is called like an instance
     is `./NAME`.
 
     Raises:
@@ -64,12 +64,15 @@ def _label(text: str) -> str:
 def _instance(source: str, name: str, arguments: str) -> PreferenceModel:
     """The instance `name` with `arguments` like `17,seed=3,spread=0.5`."""
     values: dict[str, Any] = {}
+    positional = ["num_policies", *instances.defaults(name)]
     for position, argument in enumerate(arguments.split(",") if arguments else []):
         key, equals, value = (part.strip() for part in argument.partition("="))
         if not equals:
-            if position > 0:
+            if position >= len(positional) or len(values) < position:
                 raise ValueError(f"source {source!r}: {argument!r}, expected parameter=value")
-            key, value = "num_policies", key
+            if position > 0 and name not in instances.POSITIONAL:
+                raise ValueError(f"source {source!r}: {argument!r}, expected parameter=value")
+            key, value = positional[position], key
         if key in values:
             raise ValueError(f"source {source!r}: {key!r} is given twice, expected once")
         values[key] = _parsed(source, key, value)

@@ -124,3 +124,20 @@ def _percent(share: float) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def allocation_table(finding: dict[str, Any]) -> Table:
+    """The optimal proportions of `llmpo_jax.report.words.bound`, those of its first form in order."""
+    (_, main), (name, other) = finding["forms"].items()
+    if name == "fisher":
+        table = Table("policy", "opponent", "proportion", "by the Fisher form")
+        beside = {(row["policy"], row["opponent"]): [f"{row['proportion']:.4f}"] for row in other["allocation"]}
+        missing = [""]
+    else:
+        table = Table("policy", "opponent", "proportion", "to certify: opponent", "proportion")
+        beside = {row["policy"]: [row["opponent"], f"{row['proportion']:.4f}"] for row in other["allocation"]}
+        missing = ["", ""]
+    for row in main["allocation"]:
+        key = (row["policy"], row["opponent"]) if name == "fisher" else row["policy"]
+        table.add_row(row["policy"], row["opponent"], f"{row['proportion']:.4f}", *beside.get(key, missing))
+    return table

@@ -20,7 +20,7 @@ class Findings:
     Attributes:
         folder: the study's folder as figures name it, such as "results/bradley-terry-16".
         source: label of the source.
-        samplers, rules: in the order in which the study was asked for them.
+        samplers, rules: in the order in which the study ran them.
         deltas, budgets: error levels and comparisons; either may be empty.
         replications: runs of every sampler under every stopping rule.
         max_comparisons: where a run was given up as censored.
@@ -66,17 +66,18 @@ def load(folder: Path) -> list[Findings]:
     found = []
     for label in table["source"].unique(maintain_order=True):
         of_source = pl.col("source") == label
+        mine = table.filter(of_source)
         found.append(
             Findings(
                 folder=f"{resolved.parent.name}/{resolved.name}",
                 source=label,
-                samplers=tuple(arguments["samplers"]),
-                rules=tuple(arguments["stopping"]),
+                samplers=tuple(mine["sampler"].unique(maintain_order=True)),
+                rules=tuple(mine["stopping"].unique(maintain_order=True)),
                 deltas=tuple(arguments["deltas"]),
                 budgets=tuple(arguments["budgets"]),
                 replications=arguments["replications"],
                 max_comparisons=arguments["max_comparisons"],
-                table=table.filter(of_source),
+                table=mine,
                 pairs=pairs.filter(of_source),
                 summary=pl.DataFrame() if summary is None else summary.filter(of_source),
             )

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from llmpo_jax.report.stored import Findings
-from llmpo_jax.stopping import STOPPING_RULES
+from llmpo_jax.spaces import SPACES
 
 DPI = 150
 GREY = "0.35"
@@ -58,6 +58,7 @@ class Style:
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow (too faint on white).
 _STYLES = {
     "llm-po": Style("#D55E00", (), "o", prominent=True),
+    "llm-po-oracle": Style("#7F5539", (2, 2), "<"),
     "llm-po-d-tracking": Style("#E69F00", (5, 1.5), "s"),
     "llm-po-c-tracking": Style("#CC79A7", (3, 1, 1, 1), "D"),
     "round-robin": Style("#000000", (1, 1.2), "v"),
@@ -67,7 +68,6 @@ _STYLES = {
     "rucb": Style("#56B4E9", (7, 2), "h"),
 }
 _MORE = (
-    Style("#7F5539", (2, 2), "<"),
     Style("#5B3A8C", (8, 2, 2, 2), ">"),
     Style("#6B8E23", (3, 3), "p"),
     Style("#B22255", (5, 2, 1, 2), "*"),
@@ -83,9 +83,10 @@ def sampler_styles(samplers: Sequence[str]) -> dict[str, Style]:
 
 def rule_label(rule: str) -> str:
     """The stopping rule's name and what it is worth."""
-    if rule not in STOPPING_RULES.names():
-        return rule
-    return f"{rule} (proven)" if STOPPING_RULES.get(rule).proven else f"{rule} (heuristic)"
+    for space in SPACES.values():
+        if rule in space.stopping.names():
+            return f"{rule} (proven)" if space.stopping.get(rule).proven else f"{rule} (heuristic)"
+    return rule
 
 
 def new_figure(findings: Findings, subject: str, *, height: float, extra: float = 0.0) -> tuple[Figure, list[Axes]]:

@@ -9,7 +9,13 @@ import numpy as np
 from llmpo_jax.engine.audit import Audit
 from llmpo_jax.engine.result import Result
 from llmpo_jax.models import Battles, Source, policy_names
-from llmpo_jax.theory.unstructured import CharacteristicTime, characteristic_time, lower_bound
+from llmpo_jax.theory.bounds import characteristic_time
+from llmpo_jax.theory.divergence import confidence_divergence
+from llmpo_jax.theory.structured import StructuredTime
+from llmpo_jax.theory.unstructured import CharacteristicTime
+
+SHOWN = 1e-6
+"""Optimal proportions below this, left by a solver, are not listed."""
 
 
 def count(value: float) -> str:
@@ -17,14 +23,14 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def allocation(source: Source, time: CharacteristicTime) -> list[tuple[str, str, float]]:
+def allocation(source: Source, time: CharacteristicTime | StructuredTime) -> list[tuple[str, str, float]]:
     """The pairs that an optimal procedure compares, as (policy, opponent, proportion), largest first.
 
     The policy named first is the one to be refuted, the loser of the pair.
     """
     names = policy_names(source.model)
     mu = np.asarray(source.model.win_probabilities(), float)
-    first, second = np.nonzero(time.proportions)
+    first, second = np.nonzero(time.proportions > SHOWN)
     rows = []
     for i, j in zip(first, second, strict=True):
         loser, other = (i, j) if mu[i, j] < 0.5 else (j, i)
@@ -32,64 +38,82 @@ def allocation(source: Source, time: CharacteristicTime) -> list[tuple[str, str,
     return sorted(rows, key=lambda row: -row[2])
 
 
-def bound(source: Source, deltas: Sequence[float]) -> dict:
+def bound(source: Source, deltas: Sequence[float], assume: str | None = None) -> dict:
     """All that the theory says of an instance, ready for JSON.
 
+    Two forms: "assumed" and "certify" in the unstructured space, "exact" and "fisher" in the structured one.
+
     Raises:
-        ValueError: no Condorcet winner, or a delta outside (0, 1).
+        ValueError: no Condorcet winner, a delta outside (0, 1), or a model without features in the structured space.
     """
     names = policy_names(source.model)
-    assumed = characteristic_time(source.model)
-    certify = characteristic_time(source.model, existence="certify")
+    first = characteristic_time(source.model, assume=assume)
+    if isinstance(first, StructuredTime):
+        second = characteristic_time(source.model, assume=assume, form="fisher")
+        forms = {"exact": first, "fisher": second}
+    else:
+        forms = {"assumed": first, "certify": characteristic_time(source.model, existence="certify", assume=assume)}
     return {
         "source": source.label,
         "policies": len(names),
-        "winner": names[assumed.winner],
-        "forms": {
-            form.existence: {
-                "characteristic_time": form.time,
-                "lower_bounds": {f"{delta:g}": lower_bound(source.model, delta, form.existence) for delta in deltas},
-                "allocation": [
-                    {"policy": policy, "opponent": opponent, "proportion": proportion}
-                    for policy, opponent, proportion in allocation(source, form)
-                ],
-            }
-            for form in (assumed, certify)
-        },
+        "winner": names[first.winner],
+        "space": "structured" if isinstance(first, StructuredTime) else "unstructured",
+        "forms": {name: _form(source, form, deltas) for name, form in forms.items()},
+    }
+
+
+def _form(source: Source, time: CharacteristicTime | StructuredTime, deltas: Sequence[float]) -> dict:
+    """One form of the bound, with the solver's certificate where there was something to solve."""
+    solved = {"status": time.status, "relative_gap": time.relative_gap} if isinstance(time, StructuredTime) else {}
+    return {
+        "characteristic_time": time.time,
+        **solved,
+        "lower_bounds": {f"{delta:g}": time.time * confidence_divergence(delta) for delta in deltas},
+        "allocation": [
+            {"policy": policy, "opponent": opponent, "proportion": proportion}
+            for policy, opponent, proportion in allocation(source, time)
+        ],
     }
 
 
 def bound_in_words(finding: dict) -> list[str]:
     """The finding of `bound` as sentences."""
-    assumed = finding["forms"]["assumed"]
-    certify = finding["forms"]["certify"]
+    (_, main), (_, other) = finding["forms"].items()
+    structured = finding["space"] == "structured"
+    aside = "by the Fisher form" if structured else "if the existence of a winner must be certified"
     lines = [
         f"{finding['source']}: {finding['policies']} policies, the winner is {finding['winner']}.",
-        f"Characteristic time {assumed['characteristic_time']:.6g} comparisons per nat of evidence "
-        f"({certify['characteristic_time']:.6g} if the existence of a winner must be certified).",
+        f"Characteristic time {main['characteristic_time']:.6g} comparisons per nat of evidence "
+        f"({other['characteristic_time']:.6g} {aside}).",
     ]
-    for delta, comparisons in assumed["lower_bounds"].items():
+    if structured:
+        lines.append(f"Solved to a relative duality gap of {main['relative_gap']:.1e} ({main['status']}).")
+    for delta, comparisons in main["lower_bounds"].items():
+        more = "" if structured else f" ({count(np.ceil(other['lower_bounds'][delta]))} to certify)"
         lines.append(
             f"No procedure that errs with probability at most {delta} needs fewer than {count(np.ceil(comparisons))} "
-            f"comparisons on average ({count(np.ceil(certify['lower_bounds'][delta]))} to certify)."
+            f"comparisons on average{more}."
         )
-    top = assumed["allocation"][0]
+    top = main["allocation"][0]
+    rest = "the pairs left out are not needed" if structured else "all other pairs are a waste"
     lines.append(
         f"The best way to spend them: {top['proportion']:.1%} on {top['policy']} against {top['opponent']}, "
-        "and so on down the table; all other pairs are a waste."
+        f"and so on down the table; {rest}."
     )
     return lines
 
 
-def audit_in_words(battles: Battles, audit: Audit, delta: float) -> list[str]:
+def audit_in_words(battles: Battles, audit: Audit, delta: float, structured: bool = False) -> list[str]:
     """What the log proves at level delta, and what to compare next."""
     names = battles.names
     refuted = audit.refuted(delta)
     ties = int((battles.outcome == 0.5).sum())
-    lines = [
-        f"{len(battles.first):,} comparisons of {len(names)} policies, {ties:,} of them ties. "
-        "A tie counts as a fair coin flip: half a win for each, and no evidence.",
-    ]
+    meaning = (
+        "Ties are left out; the others are taken to follow a linear Bradley-Terry model of the features."
+        if structured
+        else "A tie counts as a fair coin flip: half a win for each, and no evidence."
+    )
+    lines = [f"{len(battles.first):,} comparisons of {len(names)} policies, {ties:,} of them ties. {meaning}"]
     if audit.never_compared:
         shown = ", ".join(f"{names[i]} - {names[j]}" for i, j in audit.never_compared[:5])
         more = len(audit.never_compared) - 5
@@ -115,7 +139,7 @@ def replay_in_words(result: Result) -> str:
     sentence = (
         f"Replaying the log as the simulator, LLM-PO would have needed {count(level.mean)} comparisons on average "
         f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; "
-        f"the lower bound is {count(level.bound or 0)})"
+        + ("the win rates lie outside of the linear model)" if level.bound is None else f"the lower bound is {count(level.bound)})")
     )
     if level.censored:
         sentence += (

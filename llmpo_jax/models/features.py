@@ -1,0 +1,193 @@
+"""What a structured procedure may know of the policies: features, and what of a parameter they let it learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmpo_jax.models.files import number, read_rows
+from llmpo_jax.models.linear import LinearBradleyTerry, check_features
+from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
+
+_RANK_TOLERANCE = 1e-9
+"""Singular values below this share of the largest one are rounding."""
+_EQUAL_TOLERANCE = 1e-7
+"""Rows of whitened coordinates (mean square 1) closer than this are equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Identified:
+    """Features in coordinates in which everything about them can be learnt.
+
+    Only differences of rows matter, and of those only the directions that they span. The coordinates are whitened
+    (mean zero, unit covariance over the policies), so neither the units nor the basis of the features matter.
+
+    Attributes:
+      coordinates: [K, r] float64, one row per policy.
+      map: [d, r], `coordinates = (features - mean) @ map`.
+      back: [r, d], takes theta on the features to the parameter on the coordinates.
+      unlearnable: [d - r, d], an orthonormal basis of the directions of theta that affect no comparison.
+      warnings: what a user should know, in sentences; mostly none.
+    """
+
+    coordinates: np.ndarray
+    map: np.ndarray
+    back: np.ndarray
+    unlearnable: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        """r, the number of coordinates."""
+        return self.coordinates.shape[1]
+
+    def parameter(self, theta: np.ndarray) -> np.ndarray:
+        """[r], the parameter on the coordinates with the score differences of `theta` [d] on the features."""
+        return self.back @ theta
+
+
+def identified(features: np.ndarray, names: Sequence[str] | None = None) -> Identified:
+    """Whitened coordinates of `features` [K, d], by a singular value decomposition.
+
+    Raises:
+      ValueError: not [K, d] with K >= 2, an entry that is not finite, or two policies with equal features, which no
+        comparison through them can tell apart.
+    """
+    features = np.asarray(features, np.float64)
+    check_features(features)
+    count, width = features.shape
+    centred = features - features.mean(axis=0)
+    left, scale, right = np.linalg.svd(centred, full_matrices=False)
+    rank = int((scale > _RANK_TOLERANCE * max(scale[0], np.finfo(float).tiny)).sum())
+    # A singular vector's sign is arbitrary: make its largest entry positive.
+    signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
+    left, right = left * signs, right * signs[:, None]
+    coordinates = np.sqrt(count) * left[:, :rank]
+    _check_distinct(coordinates, names)
+    weights = np.sqrt(count) / scale[:rank]
+    back = right[:rank] / weights[:, None]
+    null = np.linalg.svd(right[:rank], full_matrices=True)[2][rank:]
+    return Identified(coordinates, right[:rank].T * weights, back, null, _warnings(count, width, rank, null))
+
+
+def _check_distinct(coordinates: np.ndarray, names: Sequence[str] | None) -> None:
+    apart = np.abs(coordinates[:, None] - coordinates[None]).max(axis=-1, initial=0.0)
+    same = np.argwhere(np.triu(apart <= _EQUAL_TOLERANCE, 1))
+    if len(same):
+        i, j = (names[k] if names is not None else f"policy-{k}" for k in same[0])
+        raise ValueError(f"features of {i} and {j} are equal, expected policies that differ in some feature")
+
+
+def _warnings(count: int, width: int, rank: int, null: np.ndarray) -> tuple[str, ...]:
+    found = []
+    if rank < width:
+        shown = ", ".join("(" + ", ".join(f"{x:.3g}" for x in row[:8]) + ("...)" if width > 8 else ")") for row in null[:3])
+        more = f" and {len(null) - 3} more" if len(null) > 3 else ""
+        found.append(
+            f"the features have rank {rank} of {width}: theta cannot be learnt along {shown}{more}; these directions "
+            "affect no comparison, so the winner is still identifiable"
+        )
+    if width >= count:
+        found.append(
+            f"there are d = {width} features for K = {count} policies, so nothing is gained over plain Bradley-Terry "
+            "(K - 1 score differences)"
+        )
+    return tuple(found)
+
+
+def one_hot(num_policies: int) -> Identified:
+    """The coordinates of plain Bradley-Terry, one feature per policy; their rank is K - 1, as it must be."""
+    known = identified(np.eye(num_policies))
+    return Identified(known.coordinates, known.map, known.back, known.unlearnable)
+
+
+def identify_features(model: PreferenceModel, features: np.ndarray | None = None) -> Identified:
+    """What a structured procedure works with on a model: `features` [K, d] or, by default, the model's own.
+
+    Raises:
+      ValueError: features of another shape or as `identified`, or none for a model that has none of its own.
+    """
+    if features is None:
+        if isinstance(model, BradleyTerry):
+            return one_hot(model.num_policies)
+        if not isinstance(model, LinearBradleyTerry):
+            raise ValueError("the model has no features, expected features [K, d] with assume = 'structured'")
+        features = np.asarray(model.features)
+    shape = np.shape(features)
+    if len(shape) != 2 or shape[0] != model.num_policies:
+        raise ValueError(f"features has shape {shape}, expected one row for each of the {model.num_policies} policies")
+    return identified(features, policy_names(model))
+
+
+def features_for(model: PreferenceModel, path: str | os.PathLike[str]) -> np.ndarray:
+    """The features [K, d] of a model's policies, from a file.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: as `read_features` and `align_features`.
+    """
+    names, features = read_features(path)
+    try:
+        return align_features(names, features, policy_names(model))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None, np.ndarray]:
+    """A CSV file with one row per policy: its name, then its features; the first row is a header.
+
+    A file of numbers alone has neither names nor header.
+
+    Returns:
+      The names, or None, and the features [K, d].
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: empty, rows of different lengths, an entry that is not a finite number, a name that is empty or
+        there twice.
+    """
+    rows = list(read_rows(path))
+    named = any(number(cell) is None for cell in rows[0][1])
+    width = len(rows[0][1])
+    if named:
+        rows = rows[1:]
+    if not rows or width < 1 + named:
+        raise ValueError(f"{path}: no features, expected a row per policy with its name and at least one number")
+    names: list[str] = []
+    features = np.empty((len(rows), width - named))
+    for index, (line, cells) in enumerate(rows):
+        if len(cells) != width:
+            raise ValueError(f"{path}, line {line}: {len(cells)} columns, expected {width} as in the first row")
+        if named:
+            if not cells[0] or cells[0] in names:
+                reason = f"policy {cells[0]!r} is there already" if cells[0] else "empty name"
+                raise ValueError(f"{path}, line {line}: {reason}, expected one row per policy")
+            names.append(cells[0])
+        for column, cell in enumerate(cells[named:]):
+            value = number(cell)
+            if value is None or not np.isfinite(value):
+                place = f"line {line}, column {column + 1 + named}"
+                raise ValueError(f"{path}, {place}: {cell!r}, expected a finite number")
+            features[index, column] = value
+    return (tuple(names) if named else None), features
+
+
+def align_features(names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str]) -> np.ndarray:
+    """The rows of `features` in the order of `policies` [K]; rows of other policies are left out.
+
+    Raises:
+      ValueError: a policy without features, or without names another number of rows than policies.
+    """
+    if names is None:
+        if len(features) != len(policies):
+            raise ValueError(f"{len(features)} rows without names, expected one for each of the {len(policies)} policies")
+        return features
+    row = {name: index for index, name in enumerate(names)}
+    missing = [policy for policy in policies if policy not in row]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise ValueError(f"no features for {', '.join(missing[:5])}{more}, expected a row for every policy")
+    return features[[row[policy] for policy in policies]]

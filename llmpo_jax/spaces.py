@@ -1,0 +1,84 @@
+"""The two policy spaces of the paper: what is known of a run in each, and which procedures there are for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from llmpo_jax.protocol import Problem, Sampler, StoppingRule
+from llmpo_jax.registry import Registry, nearest
+from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
+from llmpo_jax.stopping.structured import STRUCTURED_RULES
+from llmpo_jax.theory import linear, statistics
+
+
+class Space(NamedTuple):
+    """A policy space (static: part of the compiled program).
+
+    Attributes:
+        name: "unstructured" or "structured".
+        samplers, stopping: its procedures by name.
+        start: `problem -> statistics`.
+        judged: `(statistics, first, second, won) -> comparison`.
+        observe: `(problem, statistics, comparison) -> statistics`.
+        refresh: `(problem, statistics) -> statistics`, every `period` comparisons; None where all is kept up to date
+            comparison by comparison.
+        period: comparisons between refreshes.
+        shuffled: whether every replication numbers the policies anew, so that ties favour nobody. In the structured
+            space nothing is tied once the first comparisons are made, and pairs keep their numbers so that all
+            replications share the arrays of the design.
+    """
+
+    name: str
+    samplers: Registry[Sampler]
+    stopping: Registry[StoppingRule]
+    start: Callable[[Problem], Any]
+    judged: Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
+    observe: Callable[[Problem, Any, Any], Any]
+    refresh: Callable[[Problem, Any], Any] | None
+    period: int
+    shuffled: bool
+
+
+UNSTRUCTURED = Space(
+    "unstructured",
+    SAMPLERS,
+    STOPPING_RULES,
+    statistics.nothing_yet,
+    statistics.judged,
+    statistics.observe,
+    refresh=None,
+    period=1,
+    shuffled=True,
+)
+"""Every win matrix with a Condorcet winner."""
+
+STRUCTURED = Space(
+    "structured",
+    STRUCTURED_SAMPLERS,
+    STRUCTURED_RULES,
+    linear.nothing_yet,
+    linear.judged,
+    linear.observe,
+    refresh=linear.refresh,
+    period=linear.PERIOD,
+    shuffled=False,
+)
+"""Linear Bradley-Terry models with known features."""
+
+SPACES = {space.name: space for space in (UNSTRUCTURED, STRUCTURED)}
+
+
+def space(name: str) -> Space:
+    """The policy space of this name.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in SPACES:
+        raise ValueError(f"assume = {name!r}{nearest(str(name), SPACES)}")
+    return SPACES[name]

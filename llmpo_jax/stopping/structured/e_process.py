@@ -1,0 +1,187 @@
+"""Stopping on an e-process in the structured space: `e-process`, delta-PAC at any stopping time, any adaptive sampling.
+
+Against each hypothesis H_k = "k is the best policy" we bet on the outcomes, at the odds that a parameter theta of H_k
+sets (`wealth`): for every theta the wealth is a non-negative martingale under theta, started at 1. The evidence is the
+least wealth over all theta for which k is at least as good as the present leader,
+
+    E_k(t) = inf { W_t^k(theta) : (x_leader - x_k) . theta <= 0 }.
+
+If k is best, the true theta is among these whoever leads, so E_k(t) <= W_t^k(true theta) at all times at once, and by
+Ville's inequality E_k ever reaches 1 / delta with probability at most delta. Only the refutation of the true winner is
+an error: neither the number of policies nor the number of looks enters, and what is refuted stays so (the peak counts).
+The shares may be any function of the past; that they are good is no part of the proof.
+
+Why it is cheap. The usual e-process for a composite null divides a predictive likelihood by the greatest likelihood
+under the null, and pays about (d / 2) log t nats for what it must learn of all d coordinates. Here the odds are set by
+the null parameter itself, whatever its d - 1 nuisance coordinates are: betting the SHIFT from the null to the estimate
+wins against all of them alike, since the sampler's information makes `sum_p n_p a_p (z_p . shift) z_p` parallel to
+the contrast (to first order, the derivative of the log wealth along the boundary of the null vanishes). What is paid is
+the price of learning one number, the gap, and a share of the rest that is quadratic in the stakes.
+
+The shares. Epochs start at d * 8 comparisons and at times growing by `GROWTH`; in each the shares are fixed from the
+posterior at its start, N(theta_hat, S). With c = x_leader - x_k then, g = c . theta_hat > 0 and v = c . S c,
+
+    null    lambda = theta_hat - (g / v) S c                       the nearest parameter for which k ties the leader
+    belief  theta_hat shrunk towards lambda by `CAUTION` / (g^2 / v + CAUTION): overbetting costs more than its opposite
+    p, q    chances that i beats j by null and belief
+    shares  of Kelly for the truth q at odds p: (q - p) / (1 - p) on i if q > p, (p - q) / p on j otherwise, and a
+            `HEDGE` of the rest with p : 1 - p on the two: no bet in the eyes of lambda, but one against all theta
+            far from it, which keeps the program curved
+
+Nothing is bet against the leader of an epoch's start.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from llmpo_jax import vectors
+from llmpo_jax.protocol import LinearComparison, LinearStatistics, Problem, StoppingRule, Verdict
+from llmpo_jax.stopping.structured import common, wealth
+from llmpo_jax.theory import linear
+
+EPOCHS = 24
+GROWTH = 1.4
+CAUTION = 3.0
+HEDGE = 0.05
+
+_NOT_YET = np.iinfo(np.int32).max
+
+
+class EProcess(NamedTuple):
+    """State.
+
+    Attributes:
+        peak: [K], the largest log wealth so far, nats.
+        null: [K, d], where the least wealth against each policy was found, to start from next time.
+        epoch: int32, epochs begun.
+        estimates: [E, d], theta_hat at the start of each epoch.
+        covariances: [E, d, d], S.
+        leaders: int32 [E], the leaders.
+        counts, wins: int32 [E, P], the statistics at the start of each epoch; `_NOT_YET` for those to come.
+    """
+
+    peak: jax.Array
+    null: jax.Array
+    epoch: jax.Array
+    estimates: jax.Array
+    covariances: jax.Array
+    leaders: jax.Array
+    counts: jax.Array
+    wins: jax.Array
+
+
+def epoch_starts(dimension: int) -> np.ndarray:
+    """int32 [E], comparisons after which the epochs start (at the next refresh)."""
+    return np.minimum(np.ceil(8 * dimension * GROWTH ** np.arange(EPOCHS)), 2.0**30).astype(np.int32)
+
+
+def _init(problem: Problem) -> EProcess:
+    k, d, dtype = problem.num_policies, problem.dimension or 0, problem.dtype
+    number = k * (k - 1) // 2
+    return EProcess(
+        peak=jnp.zeros(k, dtype),
+        null=jnp.zeros((k, d), dtype),
+        epoch=jnp.zeros((), jnp.int32),
+        estimates=jnp.zeros((EPOCHS, d), dtype),
+        covariances=jnp.zeros((EPOCHS, d, d), dtype),
+        leaders=jnp.zeros(EPOCHS, jnp.int32),
+        counts=jnp.full((EPOCHS, number), _NOT_YET, jnp.int32),
+        wins=jnp.full((EPOCHS, number), _NOT_YET, jnp.int32),
+    )
+
+
+def _update(problem: Problem, state: EProcess, comparison: LinearComparison) -> EProcess:
+    return state  # outcomes are read off the statistics
+
+
+def shares(q: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shares on "i wins" and "j wins" for a belief q and odds of p; non-negative, sum at most 1."""
+    kelly = jnp.maximum((q - p) / (1 - p), (p - q) / p)
+    hedge = HEDGE * (1 - kelly)
+    on_win, on_loss = (jnp.where(sign, kelly, 0) for sign in (q > p, q < p))
+    return on_win + hedge * p, on_loss + hedge * (1 - p)
+
+
+def _bets(problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array) -> wealth.Bets:
+    """All bets against `rival` so far."""
+    design, dtype = linear.of(problem), problem.dtype
+    contrasts = design.features[state.leaders] - design.features[rival]
+    gaps = jnp.sum(contrasts * state.estimates, axis=1)
+    direction = jnp.einsum("eij,ej->ei", state.covariances, contrasts)
+    spread = jnp.sum(contrasts * direction, axis=1)
+    bold = (gaps > 0) & (spread > 0)
+    shift = direction * jnp.where(bold, gaps / jnp.where(bold, spread, 1), 0)[:, None]
+    strength = jnp.where(bold, gaps**2 / jnp.where(bold, spread, 1), 0)
+    null = state.estimates - shift
+    belief = null + shift * (strength / (strength + CAUTION))[:, None]
+    p = jax.nn.sigmoid(null @ design.differences.T)
+    q = jax.nn.sigmoid(belief @ design.differences.T)
+    on_win, on_loss = (jnp.where(bold[:, None], share, 0) for share in shares(q, p))
+
+    def by_epoch(start: jax.Array, now: jax.Array) -> jax.Array:
+        edges = jnp.minimum(jnp.concatenate([start, now[None]]), now[None])
+        return (edges[1:] - edges[:-1]).astype(dtype)
+
+    wins, counts = by_epoch(state.wins, statistics.wins), by_epoch(state.counts, statistics.counts)
+    return wealth.Bets(wins, counts - wins, on_win, on_loss)
+
+
+def weigh(
+    problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Log wealth against `rival` now, nats (a certified lower bound), and the null parameter [d] where it is least."""
+    bets = _bets(problem, state, statistics, rival)
+    value, null = wealth.least(problem, bets, common.contrast(problem, statistics, rival), state.null[rival])
+    return value, jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
+
+
+def _refresh(problem: Problem, state: EProcess, statistics: LinearStatistics) -> EProcess:
+    """Weigh the least refuted rival, then start a new epoch where one is due."""
+    approximate = common.approximate_evidence(problem, statistics)
+    rival = common.least_proven(statistics, state.peak, approximate)
+    value, null = weigh(problem, state, statistics, rival)
+    this = vectors.one_hot(rival, problem.num_policies)
+    state = state._replace(
+        peak=jnp.where(this, jnp.maximum(state.peak, value), state.peak),
+        null=jnp.where(this[:, None], null[None], state.null),
+    )
+    return _begin_epoch(problem, state, statistics)
+
+
+def _begin_epoch(problem: Problem, state: EProcess, statistics: LinearStatistics) -> EProcess:
+    """A new epoch, where one is due."""
+    slot = jnp.minimum(state.epoch, EPOCHS - 1)
+    due = (statistics.t >= jnp.asarray(epoch_starts(problem.dimension or 0))[slot]) & (state.epoch < EPOCHS)
+
+    def put(values: jax.Array, value: jax.Array) -> jax.Array:
+        return values.at[slot].set(jnp.where(due, value, values[slot]))
+
+    return state._replace(
+        epoch=state.epoch + due.astype(jnp.int32),
+        estimates=put(state.estimates, statistics.estimate),
+        covariances=put(state.covariances, statistics.covariance),
+        leaders=put(state.leaders, statistics.leader),
+        counts=put(state.counts, statistics.counts),
+        wins=put(state.wins, statistics.wins),
+    )
+
+
+def _evidence(problem: Problem, state: EProcess, statistics: LinearStatistics) -> jax.Array:
+    return state.peak
+
+
+def _verdict(problem: Problem, state: EProcess, statistics: LinearStatistics) -> Verdict:
+    return common.verdict(statistics, state.peak)
+
+
+E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, common.thresholds, proven=True, refresh=_refresh)
+"""Stop when every policy but the leader has been refuted: its least log wealth once reached log(1 / delta).
+
+delta-PAC on every linear Bradley-Terry instance with a unique winner, by the argument at the top of this module. At
+every refresh one rival is weighed, the least refuted one; looking less often only delays the stop.
+"""

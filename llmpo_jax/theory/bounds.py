@@ -1,0 +1,119 @@
+"""Characteristic time and lower bound of a model over either policy space."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from llmpo_jax import models
+from llmpo_jax.models import BradleyTerry, LinearBradleyTerry, PreferenceModel
+from llmpo_jax.theory import structured, unstructured
+from llmpo_jax.theory.divergence import confidence_divergence
+from llmpo_jax.theory.structured import StructuredTime
+from llmpo_jax.theory.unstructured import CharacteristicTime
+
+
+def characteristic_time(
+    model: PreferenceModel,
+    existence: str = "assumed",
+    *,
+    assume: str | None = None,
+    form: str = "exact",
+    regularisation: float = 0.0,
+    tolerance: float = 1e-4,
+) -> CharacteristicTime | StructuredTime:
+    """Characteristic time T* and optimal proportions w* of a model, float64.
+
+    Args:
+        model: any preference model with a Condorcet winner.
+        existence: "assumed" or "certify" (unstructured space: see `llmpo_jax.theory.unstructured`).
+        assume: the policy space, "unstructured" or "structured"; by default that of the model: structured for
+            `LinearBradleyTerry` only. `BradleyTerry` has one-hot features there.
+        form: "exact", or "fisher" for the second order in the gaps (structured space; theory, section 3).
+        regularisation: rho of the penalty (rho / 2) |w|^2, relative to the value of the program (structured space).
+        tolerance: relative duality gap at which the solver stops (structured space).
+
+    Returns:
+        `.time`, `.proportions` [K, K] (upper triangle, sum 1) and `.winner`; in the structured space also `.form`,
+        `.status` and `.relative_gap`, the certificate.
+
+    Raises:
+        ValueError: bad arguments, no Condorcet winner, or a model without features in the structured space.
+    """
+    if _structured(model, assume):
+        if existence != "assumed":
+            raise ValueError(f"existence = {existence!r}, expected 'assumed' in the structured space")
+        features, theta = _parameters(model)
+        return structured.solve(features, theta, form, regularisation, tolerance)
+    return unstructured.characteristic_time(model, existence)
+
+
+def lower_bound(model: PreferenceModel, delta: float, existence: str = "assumed", *, assume: str | None = None) -> float:
+    """Least mean number of comparisons of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
+
+    Garivier and Kaufmann 2016 (arXiv 1602.04589), theorem 1. Accurate down to the least delta > 0 of float64;
+    0 for delta >= 1/2, where guessing may be enough.
+
+    Raises:
+        ValueError: delta outside (0, 1), or as `characteristic_time`.
+    """
+    cost = confidence_divergence(delta)
+    return characteristic_time(model, existence, assume=assume).time * cost
+
+
+def over_space(
+    model: PreferenceModel, assume: str, existence: str, features: np.ndarray | None
+) -> CharacteristicTime | StructuredTime | None:
+    """T* over the space that a procedure assumes; None where the model has no winner or lies outside of it."""
+    if models.condorcet_winner(model) is None:
+        return None
+    if assume == "unstructured":
+        return unstructured.characteristic_time(model, existence)
+    linear = within(model, features)
+    if linear is None:
+        return None
+    return _solved(*(_bytes(x) for x in _parameters(linear)), np.shape(linear.features))
+
+
+def within(model: PreferenceModel, features: np.ndarray | None) -> LinearBradleyTerry | None:
+    """The model as a linear one over `features` (its own by default), None where it is not one to 1e-9 in each logit."""
+    if features is None:
+        if not isinstance(model, LinearBradleyTerry | BradleyTerry):
+            return None
+        return LinearBradleyTerry(*_parameters(model))
+    mu = models.host_probabilities(model)
+    if not np.all((mu > 0) & (mu < 1)):
+        return None
+    logits = np.log(mu) - np.log(mu.T)
+    coordinates = models.identified(features).coordinates
+    theta = np.linalg.lstsq(coordinates, logits.mean(axis=1), rcond=None)[0]
+    scores = coordinates @ theta
+    if np.abs(scores[:, None] - scores[None] - logits).max() > 1e-9:
+        return None
+    return LinearBradleyTerry(coordinates, theta)
+
+
+def _structured(model: PreferenceModel, assume: str | None) -> bool:
+    if assume not in (None, "unstructured", "structured"):
+        raise ValueError(f"assume = {assume!r}, expected 'unstructured' or 'structured'")
+    return isinstance(model, LinearBradleyTerry) if assume is None else assume == "structured"
+
+
+def _parameters(model: PreferenceModel) -> tuple[np.ndarray, np.ndarray]:
+    """Features [K, d] and theta [d] in float64."""
+    if isinstance(model, LinearBradleyTerry):
+        return np.asarray(model.features, np.float64), np.asarray(model.theta, np.float64)
+    if isinstance(model, BradleyTerry):
+        return np.eye(model.num_policies), np.asarray(model.scores, np.float64)
+    raise ValueError("model is no Bradley-Terry model, expected LinearBradleyTerry or BradleyTerry where assume='structured'")
+
+
+def _bytes(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array).tobytes()
+
+
+@functools.lru_cache(maxsize=64)
+def _solved(features: bytes, theta: bytes, shape: tuple[int, int]) -> StructuredTime:
+    """Solved once for all procedures on an instance."""
+    return structured.solve(np.frombuffer(features).reshape(shape), np.frombuffer(theta))

@@ -1,0 +1,135 @@
+"""The sufficient statistics of a structured run, and the estimate that is refreshed from them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from llmpo_jax import vectors
+from llmpo_jax.protocol import Design, LinearComparison, LinearStatistics, Problem
+
+PERIOD = 8
+"""Comparisons from one refresh to the next: what costs O(P d^2) is done once for that many comparisons."""
+
+PRECISION = 15.0
+"""Of the prior N(0, I / PRECISION) on the parameter in identified coordinates (mean square 1 per coordinate): the
+scores are expected to differ by about sqrt(2 d / 15) logits, whatever the units of the features."""
+
+NEWTON_STEPS = 2
+"""Per refresh, from the last estimate. The prior keeps the steps short from the first one on."""
+
+
+@functools.cache
+def pairs(num_policies: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two policies of each pair, int32 [P] each, the lower number first."""
+    first, second = np.triu_indices(num_policies, 1)
+    return first.astype(np.int32), second.astype(np.int32)
+
+
+def make_design(features: np.ndarray, optimal: np.ndarray | None = None) -> Design:
+    """The design of identified coordinates [K, d], computed in float64; float32 arrays."""
+    first, second = pairs(len(features))
+    differences = features[first] - features[second]
+    products = (differences[:, :, None] * differences[:, None, :]).reshape(len(differences), -1)
+    chosen = np.zeros(len(first)) if optimal is None else optimal[first, second]
+    return Design(*(jnp.asarray(x, jnp.float32) for x in (features, differences, products, chosen)))
+
+
+def abstract_design(num_policies: int, dimension: int) -> Design:
+    """The shapes and types of a design."""
+    number = num_policies * (num_policies - 1) // 2
+    shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Design` declares
+    return Design(
+        features=shape((num_policies, dimension), jnp.float32),
+        differences=shape((number, dimension), jnp.float32),
+        products=shape((number, dimension**2), jnp.float32),
+        optimal=shape((number,), jnp.float32),
+    )
+
+
+def pair_number(num_policies: int, first: jax.Array, second: jax.Array) -> jax.Array:
+    """The number p of the pair of these two policies, in either order."""
+    low, high = jnp.minimum(first, second), jnp.maximum(first, second)
+    return low * (2 * num_policies - low - 1) // 2 + high - low - 1
+
+
+def nothing_yet(problem: Problem) -> LinearStatistics:
+    """The statistics before the first comparison: the prior."""
+    k, d = problem.num_policies, problem.dimension or 0
+    number = k * (k - 1) // 2
+    return LinearStatistics(
+        t=jnp.zeros((), jnp.int32),
+        counts=jnp.zeros(number, jnp.int32),
+        wins=jnp.zeros(number, jnp.int32),
+        estimate=jnp.zeros(d, problem.dtype),
+        covariance=jnp.eye(d, dtype=problem.dtype) / PRECISION,
+        scores=jnp.zeros(k, problem.dtype),
+    )
+
+
+def judged(statistics: LinearStatistics, first: jax.Array, second: jax.Array, won: jax.Array) -> LinearComparison:
+    """The comparison of `first` with `second`."""
+    return LinearComparison(pair_number(statistics.scores.shape[0], first, second), won == (first < second))
+
+
+def observe(problem: Problem, statistics: LinearStatistics, comparison: LinearComparison) -> LinearStatistics:
+    """The statistics with one comparison more; the estimate waits for the next refresh."""
+    this = vectors.one_hot(comparison.pair, statistics.counts.shape[0])
+    return statistics._replace(
+        t=statistics.t + 1,
+        counts=statistics.counts + this.astype(jnp.int32),
+        wins=statistics.wins + (this & comparison.won).astype(jnp.int32),
+    )
+
+
+def refresh(problem: Problem, statistics: LinearStatistics) -> LinearStatistics:
+    """The estimate and its covariance after all comparisons so far."""
+    design = of(problem)
+    counts = statistics.counts.astype(problem.dtype)
+    wins = statistics.wins.astype(problem.dtype)
+    theta, covariance = statistics.estimate, statistics.covariance
+    for _ in range(NEWTON_STEPS):
+        mu = jax.nn.sigmoid(design.differences @ theta)
+        gradient = (wins - counts * mu) @ design.differences - PRECISION * theta
+        covariance, _ = inverse(information(problem, counts * mu * (1 - mu)) + _ridge(problem, PRECISION))
+        theta = theta + covariance @ gradient
+    return statistics._replace(estimate=theta, covariance=covariance, scores=design.features @ theta)
+
+
+def of(problem: Problem) -> Design:
+    """The design, which a structured run always has."""
+    assert problem.design is not None
+    return problem.design
+
+
+def information(problem: Problem, weights: jax.Array) -> jax.Array:
+    """`sum_p weights_p z_p z_p^T`, [d, d]."""
+    d = problem.dimension or 0
+    return (weights @ of(problem).products).reshape(d, d)
+
+
+def _ridge(problem: Problem, value: float) -> jax.Array:
+    return value * jnp.eye(problem.dimension, dtype=problem.dtype)
+
+
+def inverse(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The inverse of a symmetric positive definite [d, d] and the log of its determinant, by Gauss and Jordan.
+
+    A loop of d vector operations over the batch; LAPACK would be called once for every matrix. Positive definite
+    matrices need no pivoting.
+    """
+    d = matrix.shape[0]
+
+    def sweep(k: int, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        a, log_determinant = state
+        at = vectors.one_hot(jnp.asarray(k, jnp.int32), d)
+        row = jnp.where(at, 1, a[k]) / a[k, k]
+        others = jnp.where(at[:, None] | at[None, :], 0, a) - jnp.where(at, 0, a[:, k])[:, None] * row[None]
+        swept = jnp.where(at[:, None], row[None], others)
+        return swept, log_determinant + jnp.log(a[k, k])
+
+    return jax.lax.fori_loop(0, d, sweep, (matrix, jnp.zeros((), matrix.dtype)))
