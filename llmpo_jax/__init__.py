@@ -4,6 +4,7 @@ from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import simulate
 from llmpo_jax.models import (
     BradleyTerry,
+    LinearBradleyTerry,
     Tabular,
     condorcet_winner,
     instances,
@@ -11,15 +12,22 @@ from llmpo_jax.models import (
     read_matrix,
     win_probabilities,
 )
-from llmpo_jax.theory.unstructured import CharacteristicTime, characteristic_time, lower_bound
+from llmpo_jax.theory.bounds import characteristic_time, lower_bound
+from llmpo_jax.theory.logistic import LinearFit, fit_linear_bradley_terry
+from llmpo_jax.theory.structured import StructuredTime
+from llmpo_jax.theory.unstructured import CharacteristicTime
 
 __all__ = [
     "BradleyTerry",
     "CharacteristicTime",
+    "LinearBradleyTerry",
+    "LinearFit",
     "Result",
+    "StructuredTime",
     "Tabular",
     "characteristic_time",
     "condorcet_winner",
+    "fit_linear_bradley_terry",
     "instances",
     "lower_bound",
     "read_battles",

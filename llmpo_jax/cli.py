@@ -142,7 +142,7 @@ class Bound:
     delta: tuple[float, ...] = (0.05,)
     """Error levels in (0, 1)."""
     assume: Literal["unstructured", "structured"] | None = None
-    """Policy space; by default structured for linear instances. Structured for plain Bradley-Terry: one-hot features."""
+    """Policy space; by default structured for linear instances. Plain Bradley-Terry has one-hot features there."""
     json: bool = False
     """Print JSON instead of words and a table."""
 

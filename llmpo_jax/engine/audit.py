@@ -92,6 +92,8 @@ def _unstructured(battles: Battles) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def _structured(battles: Battles, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     problem = Problem(*coordinates.shape[:1], dimension=coordinates.shape[1], design=make_design(coordinates))
     rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
+    assert rule.refresh is not None and sampler.refresh is not None
+    refresh, improve = rule.refresh, sampler.refresh
     # Whole periods; what is missing in the last one is filled with ties, which change nothing.
     missing = -len(battles.first) % STRUCTURED.period
     columns = tuple(
@@ -106,7 +108,8 @@ def _structured(battles: Battles, coordinates: np.ndarray) -> tuple[np.ndarray, 
         *before, design = carry
         (statistics, state), _ = jax.lax.scan(step, tuple(before), block)
         statistics = linear.refresh(problem, statistics)
-        return (statistics, rule.refresh(problem, state, statistics), sampler.refresh(problem, statistics, design)), None
+        state = refresh(problem, state, statistics)
+        return (statistics, state, improve(problem, statistics, design)), None
 
     @jax.jit
     def scan(log):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 from llmpo_jax import models
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.protocol import Problem, Sampler, StoppingRule
-from llmpo_jax.spaces import STRUCTURED, Space, space
+from llmpo_jax.spaces import STRUCTURED, space
 from llmpo_jax.theory import bounds, linear
 from llmpo_jax.theory.unstructured import check_existence
 
@@ -108,7 +107,10 @@ def prepare(
     if assumed is STRUCTURED:
         known = _identified(model, features, settings)
         if chosen.oracle and bound is None:
-            raise ValueError(f"sampler {names[0]!r} is told the optimum of a linear Bradley-Terry model, and {_outside}")
+            raise ValueError(
+                f"sampler {names[0]!r} is told the optimum of a linear Bradley-Terry model, but this model has none: "
+                "it is not linear in the features, or has no unique winner"
+            )
         design = linear.make_design(known.coordinates, bound.proportions if chosen.oracle and bound else None)
         problem = Problem(len(mu), dimension=known.rank)
     else:
@@ -128,15 +130,10 @@ def prepare(
     )
 
 
-_outside = "this model is not one over the given features, or has no unique winner"
-
-
-def _identified(
-    model: models.PreferenceModel, features: np.ndarray | None, settings: Settings
-) -> models.Identified:
+def _identified(model: models.PreferenceModel, features: np.ndarray | None, settings: Settings) -> models.Identified:
     if settings.existence != "assumed":
         raise ValueError(
-            f"existence = {settings.existence!r}, expected 'assumed' in the structured space: a linear model has a winner"
+            f"existence = {settings.existence!r}, expected 'assumed' in the structured space, where there is a winner"
         )
     return models.identify_features(model, features)
 

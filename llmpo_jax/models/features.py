@@ -84,7 +84,9 @@ def _check_distinct(coordinates: np.ndarray, names: Sequence[str] | None) -> Non
 def _warnings(count: int, width: int, rank: int, null: np.ndarray) -> tuple[str, ...]:
     found = []
     if rank < width:
-        shown = ", ".join("(" + ", ".join(f"{x:.3g}" for x in row[:8]) + ("...)" if width > 8 else ")") for row in null[:3])
+        shown = ", ".join(
+            "(" + ", ".join(f"{x:.3g}" for x in row[:8]) + ("...)" if width > 8 else ")") for row in null[:3]
+        )
         more = f" and {len(null) - 3} more" if len(null) > 3 else ""
         found.append(
             f"the features have rank {rank} of {width}: theta cannot be learnt along {shown}{more}; these directions "
@@ -96,6 +98,10 @@ def _warnings(count: int, width: int, rank: int, null: np.ndarray) -> tuple[str,
             "(K - 1 score differences)"
         )
     return tuple(found)
+
+
+def _direction(vector: np.ndarray) -> str:
+    return f"({', '.join(f'{x:.3g}' for x in vector[:8])}{', ...' if len(vector) > 8 else ''})"
 
 
 def one_hot(num_policies: int) -> Identified:
@@ -183,7 +189,9 @@ def align_features(names: Sequence[str] | None, features: np.ndarray, policies: 
     """
     if names is None:
         if len(features) != len(policies):
-            raise ValueError(f"{len(features)} rows without names, expected one for each of the {len(policies)} policies")
+            raise ValueError(
+                f"{len(features)} rows without names, expected one for each of the {len(policies)} policies"
+            )
         return features
     row = {name: index for index, name in enumerate(names)}
     missing = [policy for policy in policies if policy not in row]

@@ -22,8 +22,8 @@ _Factory = TypeVar("_Factory", bound=Callable[..., PreferenceModel])
 _FACTORIES: Registry[Callable[..., PreferenceModel]] = Registry("instance")
 
 
-POSITIONAL = ("linear-bradley-terry", "linear-embedded")
-"""Instances whose first own parameter, the dimension, may follow K without its name."""
+WITH_DIMENSION = ("linear-bradley-terry", "linear-embedded")
+"""Instances whose parameter `dimension` may follow K without its name."""
 
 
 def register(name: str) -> Callable[[_Factory], _Factory]:
@@ -200,7 +200,9 @@ def no_winner(num_policies: int, seed: int, *, probability: float = 0.7) -> Tabu
 
 
 @register("linear-bradley-terry")
-def linear_bradley_terry(num_policies: int, seed: int, *, dimension: float = 8, scale: float = 1.0) -> LinearBradleyTerry:
+def linear_bradley_terry(
+    num_policies: int, seed: int, *, dimension: float = 8, scale: float = 1.0
+) -> LinearBradleyTerry:
     """Linear Bradley-Terry: random features on the unit sphere, a random parameter of length `scale`."""
     width = _dimension(dimension)
     _check_range("scale", scale, 0.0, math.inf)

@@ -33,8 +33,8 @@ def load(source: str) -> Source:
     """The model that `source` describes.
 
     `NAME`, `NAME:K` or `NAME:K,parameter=value,...` is an instance (`cyclic:17,seed=3`; of the linear ones the
-    dimension may come second, `linear-bradley-terry:32,8`); anything else is a file, a win matrix or a log of battles, told apart by its header. A file that is called like an instance
-    is `./NAME`.
+    dimension may come second, `linear-bradley-terry:32,8`); anything else is a file, a win matrix or a log of
+    battles, told apart by its header. A file that is called like an instance is `./NAME`.
 
     Raises:
       FileNotFoundError: what looks like a path does not exist.
@@ -64,13 +64,11 @@ def _label(text: str) -> str:
 def _instance(source: str, name: str, arguments: str) -> PreferenceModel:
     """The instance `name` with `arguments` like `17,seed=3,spread=0.5`."""
     values: dict[str, Any] = {}
-    positional = ["num_policies", *instances.defaults(name)]
+    positional = ["num_policies", *(["dimension"] if name in instances.WITH_DIMENSION else [])]
     for position, argument in enumerate(arguments.split(",") if arguments else []):
         key, equals, value = (part.strip() for part in argument.partition("="))
         if not equals:
-            if position >= len(positional) or len(values) < position:
-                raise ValueError(f"source {source!r}: {argument!r}, expected parameter=value")
-            if position > 0 and name not in instances.POSITIONAL:
+            if position >= len(positional):
                 raise ValueError(f"source {source!r}: {argument!r}, expected parameter=value")
             key, value = positional[position], key
         if key in values:

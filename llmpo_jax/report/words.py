@@ -136,10 +136,11 @@ def audit_in_words(battles: Battles, audit: Audit, delta: float, structured: boo
 def replay_in_words(result: Result) -> str:
     """How many comparisons LLM-PO would have needed, had it drawn them from the log."""
     level = result.summary()[0]
+    outside = "the win rates lie outside of the linear model"
+    bound = outside if level.bound is None else f"the lower bound is {count(level.bound)}"
     sentence = (
         f"Replaying the log as the simulator, LLM-PO would have needed {count(level.mean)} comparisons on average "
-        f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; "
-        + ("the win rates lie outside of the linear model)" if level.bound is None else f"the lower bound is {count(level.bound)})")
+        f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; {bound})"
     )
     if level.censored:
         sentence += (

@@ -1,12 +1,13 @@
 """The convex program behind the structured bound, `max over the simplex of min_k f_k(w)`, by an interior point method.
 
-The f_k are concave, positively homogeneous of degree 1 and smooth, so at the optimum some weights q on them price the
-pairs: `sum_k q_k grad f_k(w)` is the same on the support of w and nowhere larger. The method follows the central path of
+The f_k are concave, positively homogeneous of degree 1 and smooth, so at the optimum some weights q on them price
+the pairs: `sum_k q_k grad f_k(w)` is the same on the support of w and nowhere larger. The method follows the central
+path of
 
     sum_k q_k grad f_k(w) - rho w + s = eta,   sum q = 1,   sum w = 1,   q_k (f_k(w) - z) = nu,   s_p w_p = nu
 
-to nu = 0 with Newton's method (Boyd and Vandenberghe 2004, section 11.7). Many pairs are taken in by columns: the program
-is solved on some of them, and those whose price is too high are added until none is left.
+to nu = 0 with Newton's method (Boyd and Vandenberghe 2004, section 11.7). Many pairs are taken in by columns: the
+program is solved on some of them, and those whose price is too high are added until none is left.
 """
 
 from __future__ import annotations
@@ -82,13 +83,20 @@ def maximise(
     return Solution(solution, prices)
 
 
-def _interior(evaluate: Callable[[np.ndarray], Values], start: np.ndarray, penalty: float, tolerance: float) -> Solution:
+def _interior(
+    evaluate: Callable[[np.ndarray], Values], start: np.ndarray, penalty: float, tolerance: float
+) -> Solution:
     """The program on a few columns."""
     at = evaluate(start)
     rivals = len(at.value)
     level = 0.5 * at.value.min()
     prices = 1 / (at.value - level)
-    state = _State(start, level, np.full(len(start), at.value.min()), prices / prices.sum(), at.value.min())
+    prices /= prices.sum()
+    # A balance above all prices of pairs makes the start dual feasible.
+    price = prices @ at.slope - penalty * start
+    balance = 2 * price.max()
+    state = _State(start, level, balance - price, prices, balance)
+    share = 1.0
     for _ in range(MAX_STEPS):
         slack = at.value - state.level
         gap = state.prices @ slack + state.shadow @ state.weights
@@ -99,8 +107,9 @@ def _interior(evaluate: Callable[[np.ndarray], Values], start: np.ndarray, penal
         lower = at.value.min() - penalty * state.weights @ state.weights
         if upper - lower <= tolerance * abs(lower) and gap < tolerance:
             break
-        target = 0.15 * gap / (rivals + len(start))
-        state, at = _step(evaluate, state, at, dual, slack, target, penalty)
+        # After a short step the path comes first, then progress along it.
+        target = (0.1 if share > 0.5 else 0.7) * float(gap) / (rivals + len(start))
+        state, at, share = _step(evaluate, state, at, dual, slack, target, penalty)
     weights = state.weights / state.weights.sum()
     return Solution(weights, state.prices / state.prices.sum())
 
@@ -113,8 +122,8 @@ def _step(
     slack: np.ndarray,
     target: float,
     penalty: float,
-) -> tuple[_State, Values]:
-    """One Newton step towards the point of the central path with products `target`, kept inside."""
+) -> tuple[_State, Values, float]:
+    """A Newton step towards the point of the central path with products `target`, kept inside: its share taken."""
     w, z, s, q, eta = state
     size = len(w)
     ratio = q / slack
@@ -125,8 +134,10 @@ def _step(
     system[:size, size] = system[size, :size] = -ratio @ at.slope
     system[size, size] = ratio.sum()
     system[:size, size + 1] = system[size + 1, :size] = 1
-    right = np.concatenate([dual + missing @ at.slope + (target - s * w) / w, [1 - q.sum() - missing.sum(), 1 - w.sum()]])
-    right[size] = -(missing.sum() - (1 - q.sum()))
+    right = np.empty(size + 2)
+    right[:size] = dual + missing @ at.slope + (target - s * w) / w
+    right[size] = 1 - q.sum() - missing.sum()
+    right[size + 1] = 1 - w.sum()
     move = np.linalg.solve(system, right)
     dw, dz, deta = move[:size], move[size], move[size + 1]
     dq = missing - ratio * (at.slope @ dw - dz)
@@ -136,7 +147,7 @@ def _step(
         new = _State(w + share * dw, z + share * dz, s + share * ds, q + share * dq, eta + share * deta)
         found = evaluate(new.weights)
         if (found.value - new.level > 0.02 * slack).all() or share < 1e-12:
-            return new, found
+            return new, found, share
         share *= 0.6
 
 

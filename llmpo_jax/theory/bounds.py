@@ -49,7 +49,9 @@ def characteristic_time(
     return unstructured.characteristic_time(model, existence)
 
 
-def lower_bound(model: PreferenceModel, delta: float, existence: str = "assumed", *, assume: str | None = None) -> float:
+def lower_bound(
+    model: PreferenceModel, delta: float, existence: str = "assumed", *, assume: str | None = None
+) -> float:
     """Least mean number of comparisons of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
 
     Garivier and Kaufmann 2016 (arXiv 1602.04589), theorem 1. Accurate down to the least delta > 0 of float64;
@@ -77,7 +79,7 @@ def over_space(
 
 
 def within(model: PreferenceModel, features: np.ndarray | None) -> LinearBradleyTerry | None:
-    """The model as a linear one over `features` (its own by default), None where it is not one to 1e-9 in each logit."""
+    """The model as a linear one over `features` (its own by default), None where it is none, to 1e-9 a logit."""
     if features is None:
         if not isinstance(model, LinearBradleyTerry | BradleyTerry):
             return None
@@ -106,7 +108,9 @@ def _parameters(model: PreferenceModel) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(model.features, np.float64), np.asarray(model.theta, np.float64)
     if isinstance(model, BradleyTerry):
         return np.eye(model.num_policies), np.asarray(model.scores, np.float64)
-    raise ValueError("model is no Bradley-Terry model, expected LinearBradleyTerry or BradleyTerry where assume='structured'")
+    raise ValueError(
+        "model is no Bradley-Terry model, expected LinearBradleyTerry or BradleyTerry where assume='structured'"
+    )
 
 
 def _bytes(array: np.ndarray) -> bytes:

@@ -2,8 +2,9 @@
 
 Theory, section 3. With `z_p = x_i - x_j` for the pair p = (i, j), `c_k = x_i* - x_k` and the gap `g_k = c_k . theta`,
 
-    1 / T* = max_w min_k f_k(w),    f_k(w) = min over c_k . lambda <= 0 of sum_p w_p kl(mu_p, sigmoid(z_p . lambda))    exact
-    f_k(w) = g_k^2 / (2 c_k . H(w)^-1 c_k),    H(w) = sum_p w_p mu_p (1 - mu_p) z_p z_p^T                            fisher
+    1 / T* = max_w min_k f_k(w)
+    exact    f_k(w) = min over c_k . lambda <= 0 of sum_p w_p kl(mu_p, sigmoid(z_p . lambda))
+    fisher   f_k(w) = g_k^2 / (2 c_k . H(w)^-1 c_k),    H(w) = sum_p w_p mu_p (1 - mu_p) z_p z_p^T
 
 Fisher's form is the second order of the exact one in the gaps. Both f_k are the least of `sum_p w_p cost_k[p]` over the
 alternatives lambda, so for any distribution q over rivals and any alternatives
@@ -75,8 +76,8 @@ def solve(
         start: [P], inside the simplex, where to begin; for tests of uniqueness.
 
     Raises:
-        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, or several policies
-            with the top score.
+        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, or several
+            policies with the top score.
     """
     _check(form, regularisation, tolerance)
     program = Program.of(features, theta, form)
@@ -98,7 +99,7 @@ def solve(
     upper = (solution.prices @ found.slope).max()
     gap = max(0.0, upper / lower - 1) if lower > 0 else math.inf
     return StructuredTime(
-        time=1 / lower if lower > 0 else math.inf,
+        time=float(1 / lower) if lower > 0 else math.inf,
         proportions=program.matrix(solution.weights),
         winner=program.winner,
         form=form,

@@ -19,7 +19,7 @@ from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
 from llmpo_jax.theory import linear
 
 STEPS = 4
-STEP_SIZE = 0.2
+STEP_SIZE = 0.4
 TEMPERATURE = 0.3
 _PROJECTION_STEPS = 10
 
@@ -96,8 +96,8 @@ def _select_oracle(
 
 
 LLM_PO = Sampler(_init, _select, _refresh)
-"""Adaptive design by projected gradient, tracked. Heuristic constants; no guarantee hangs on them, since any sampler may
-run with any stopping rule. The step size and temperature are relative, so the scale of the problem does not matter."""
+"""Adaptive design by projected gradient, tracked. Heuristic constants; no guarantee hangs on them, since any sampler
+may run with any stopping rule. Step size and temperature are relative, so the scale of the problem does not matter."""
 
 LLM_PO_ORACLE = Sampler(lambda problem: (), _select_oracle, oracle=True)
 """Tracks the optimal proportions of the TRUE parameter, which no procedure can know: a yardstick for trackers."""

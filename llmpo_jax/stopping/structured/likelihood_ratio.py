@@ -113,9 +113,9 @@ MIXTURE = StoppingRule(
 with `V = (1/4) sum of counts z z^T` and s^2 = 1 / PRECISION.
 
 delta-PAC on every linear Bradley-Terry instance with a unique winner. The mixture likelihood ratio
-`integral of exp(l(theta)) dN(0, s^2 I) / exp(l(true theta))` is a non-negative martingale started at 1, and if k is best
-the sup is at least l(true theta) whoever leads, so Ville's inequality bounds the probability that k is ever refuted by
-delta. The first three terms are a lower bound on the log of the mixture, for ANY theta in place of theta_map: the
-logistic Hessian is at most V, so around theta the exponent is at least a quadratic with Hessian V + I / s^2, whose linear
-term only adds to the integral.
+`integral of exp(l(theta)) dN(0, s^2 I) / exp(l(true theta))` is a non-negative martingale started at 1, and if k is
+best the sup is at least l(true theta) whoever leads, so Ville's inequality bounds the probability that k is ever
+refuted by delta. The first three terms are a lower bound on the log of the mixture, for ANY theta in place of
+theta_map: the logistic Hessian is at most V, so around theta the exponent is at least a quadratic with Hessian
+V + I / s^2, whose linear term only adds to the integral.
 """

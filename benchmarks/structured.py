@@ -1,0 +1,219 @@
+"""The structured space: comparisons against the bound and the baselines, error rates, a wrong model, and speed.
+
+    python benchmarks/structured.py                   about 35 minutes on 2 cores
+    python benchmarks/structured.py --quick
+    python benchmarks/structured.py --only bound      one part: bound, baselines, pac, space or speed
+
+bound: mean stopping time of llm-po as a multiple of T* log(1 / delta), for all three stopping rules.
+baselines: how many times the comparisons of llm-po each sampler needs at the same stopping rule.
+pac: error rates against delta. A rule fails when the lower end of the exact 1 - 1e-6 interval lies above delta.
+space: what assuming the linear model saves where it holds, and what it costs in errors where it does not.
+speed: comparisons simulated per second over K and d.
+Intervals are at 95 %: Student for means, the delta method on the logarithm for ratios of means.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import common
+import jax
+import numpy as np
+from sample_complexity import _ratio
+
+from llmpo_jax import LinearBradleyTerry, Result, Tabular, simulate, win_probabilities
+from llmpo_jax.engine import lanes
+from llmpo_jax.spaces import STRUCTURED
+from llmpo_jax.theory.intervals import clopper_pearson
+
+DELTAS = (0.1, 0.05, 0.01, 1e-10)
+INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12)), "linear-embedded:32,8")
+MAIN = INSTANCES[0]
+SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5")
+LIMIT = 400_000
+
+
+def linear(name: str) -> LinearBradleyTerry:
+    """The model of an instance."""
+    source = common.source(name)
+    assert source is not None and isinstance(source.model, LinearBradleyTerry)
+    return source.model
+
+
+def _row(result: Result, name: str, index: int) -> dict:
+    level = result.summary()[index]
+    scale = (level.ratio or math.nan) / level.mean
+    return {
+        "instance": name,
+        "T*": result.time or math.nan,
+        "stopping": result.stopping,
+        "delta": level.delta,
+        "ratio": level.mean * scale,
+        "low": level.mean_low * scale,
+        "high": level.mean_high * scale,
+        "mean": level.mean,
+        "mean / median": level.mean / level.median,
+        "error rate": level.error_rate,
+        "censored": level.censored,
+    }
+
+
+def against_bound(replications: int) -> list[dict]:
+    rows = []
+    for name in INSTANCES:
+        for stopping in STRUCTURED.stopping.names() if name == MAIN else ("e-process", "stylised"):
+            result = simulate(
+                linear(name), "llm-po", stopping, deltas=DELTAS, replications=replications, max_comparisons=LIMIT
+            )
+            rows += [_row(result, name, index) for index in range(len(DELTAS))]
+    return rows
+
+
+def against_baselines(replications: int) -> list[dict]:
+    rows = []
+    for stopping in ("e-process", "stylised", "mixture"):
+        ours = None
+        for sampler in STRUCTURED.samplers.names():
+            result = simulate(
+                linear(MAIN), sampler, stopping, deltas=(0.1, 0.05), replications=replications, max_comparisons=LIMIT
+            )
+            ours = ours or result
+            for index, level in enumerate(result.summary()):
+                ratio, low, high = _ratio(result, ours, index)
+                rows.append(
+                    {
+                        "instance": MAIN,
+                        "stopping": stopping,
+                        "delta": level.delta,
+                        "sampler": sampler,
+                        "mean": level.mean,
+                        "mean low": level.mean_low,
+                        "mean high": level.mean_high,
+                        "times llm-po": ratio,
+                        "low": low,
+                        "high": high,
+                        "censored": level.censored,
+                        "error rate": level.error_rate,
+                    }
+                )
+    return rows
+
+
+def _error_rows(result: Result, name: str) -> list[dict]:
+    rows = []
+    for level in result.summary():
+        low, high = clopper_pearson(level.errors, level.replications, 1 - 1e-6)
+        rows.append(
+            {
+                "instance": name,
+                "sampler": result.sampler,
+                "stopping": result.stopping,
+                "assume": result.assume,
+                "delta": level.delta,
+                "errors": level.errors,
+                "replications": level.replications,
+                "low": low,
+                "high": high,
+                "mean": level.mean,
+                "censored": level.censored,
+                "verdict": "holds" if low <= level.delta else "FAILS",
+            }
+        )
+    return rows
+
+
+def error_rates(replications: int) -> list[dict]:
+    rows = []
+    for name in SMALL:
+        for sampler in ("llm-po", "round-robin", "thompson"):
+            for stopping in STRUCTURED.stopping.names():
+                result = simulate(
+                    linear(name),
+                    sampler,
+                    stopping,
+                    deltas=(0.1, 0.01),
+                    replications=replications,
+                    max_comparisons=50_000,
+                )
+                rows += _error_rows(result, name)
+    return rows
+
+
+def spaces(replications: int) -> list[dict]:
+    """The linear model assumed or not, where it holds and where it is wrong: each logit off by noise."""
+    rows = []
+    model = linear("linear-bradley-terry:12,4,seed=3")
+    rng = np.random.default_rng(0)
+    for noise in (0.0, 0.1, 0.2, 0.4):
+        mu = np.asarray(win_probabilities(model))
+        upper = np.triu(np.log(mu / (1 - mu)) + noise * rng.normal(size=mu.shape), 1)
+        bent = Tabular(1 / (1 + np.exp(-(upper - upper.T))))
+        for assume, features in (("unstructured", None), ("structured", model.features)):
+            result = simulate(
+                bent,
+                assume=assume,
+                features=features,
+                deltas=(0.1, 0.01),
+                replications=replications,
+                max_comparisons=200_000,
+            )
+            rows += _error_rows(result, f"linear-bradley-terry:12,4,seed=3, logits + {noise:g} noise")
+    return rows
+
+
+def speed() -> list[dict]:
+    rows = []
+    cases = [(k, 8) for k in (16, 32, 64)] + [(32, d) for d in (2, 4, 16)]
+    for num_policies, dimension in cases:
+        for stopping in ("e-process", "stylised"):
+            model = linear(f"linear-bradley-terry:{num_policies},{dimension}")
+            # A level that is never reached: every replication runs to the limit, so all that is simulated is counted.
+            keywords = {"deltas": (1e-300,), "replications": 256, "max_comparisons": 1024}
+            lanes._compiled.clear()
+            started = time.time()
+            simulate(model, "llm-po", stopping, **keywords)
+            cold = time.time() - started
+            warm = []
+            for _ in range(3):
+                started = time.time()
+                result = simulate(model, "llm-po", stopping, **keywords)
+                warm.append(time.time() - started)
+            seconds = float(np.median(warm))
+            rows.append(
+                {
+                    "K": num_policies,
+                    "pairs": num_policies * (num_policies - 1) // 2,
+                    "d": dimension,
+                    "stopping": stopping,
+                    "comparisons per second": result.simulated / seconds,
+                    "compilation, s": cold - seconds,
+                }
+            )
+            common.console.print(rows[-1])
+    return rows
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--only", choices=("bound", "baselines", "pac", "space", "speed"), help="run one part")
+    options = parser.parse_args()
+    many = 30 if options.quick else 300
+    parts = {
+        "bound": ("llm-po: mean stopping time / (T* log(1/delta))", lambda: against_bound(many)),
+        "baselines": ("Comparisons needed, as a multiple of llm-po", lambda: against_baselines(many)),
+        "pac": ("Error rates, exact 1 - 1e-6 interval", lambda: error_rates(100 if options.quick else 1000)),
+        "space": ("Error rates, linear model assumed or not", lambda: spaces(many)),
+        "speed": (f"256 replications on {jax.devices()[0].device_kind}", speed),
+    }
+    for name, (title, run) in parts.items():
+        if options.only in (None, name):
+            started = time.time()
+            rows = run()
+            common.show(title, rows)
+            if not options.quick:
+                common.keep(f"structured_{name}", rows, started)
+
+
+if __name__ == "__main__":
+    main()
