@@ -55,8 +55,8 @@ def simulate(
         existence: "assumed" if a Condorcet winner is known to exist, "certify" if the procedure must show it
             (unstructured space only).
         assume: the policy space that the PROCEDURE assumes, whatever the model is: "unstructured" (any win matrix with
-            a Condorcet winner) or "structured" (linear Bradley-Terry). By default structured for `LinearBradleyTerry` and
-            where `features` are given. A model outside of the assumed space voids the guarantee: that can be studied.
+            a Condorcet winner) or "structured" (linear Bradley-Terry). By default structured for `LinearBradleyTerry`
+            and where `features` are given. A model outside of the assumed space voids the guarantee: to be studied.
         features: [K, d], what the structured procedure takes the features to be. By default those of
             `LinearBradleyTerry`; one-hot for `BradleyTerry`. Only their differences matter, not their units or basis.
         seed: of all randomness.

@@ -84,9 +84,7 @@ def _check_distinct(coordinates: np.ndarray, names: Sequence[str] | None) -> Non
 def _warnings(count: int, width: int, rank: int, null: np.ndarray) -> tuple[str, ...]:
     found = []
     if rank < width:
-        shown = ", ".join(
-            "(" + ", ".join(f"{x:.3g}" for x in row[:8]) + ("...)" if width > 8 else ")") for row in null[:3]
-        )
+        shown = ", ".join(map(_direction, null[:3]))
         more = f" and {len(null) - 3} more" if len(null) > 3 else ""
         found.append(
             f"the features have rank {rank} of {width}: theta cannot be learnt along {shown}{more}; these directions "

@@ -140,7 +140,8 @@ def replay_in_words(result: Result) -> str:
     bound = outside if level.bound is None else f"the lower bound is {count(level.bound)}"
     sentence = (
         f"Replaying the log as the simulator, LLM-PO would have needed {count(level.mean)} comparisons on average "
-        f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; {bound})"
+        f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; "
+        f"{bound})"
     )
     if level.censored:
         sentence += (
