@@ -13,9 +13,7 @@ from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
 
 _RANK_TOLERANCE = 1e-9
-"""Singular values below this share of the largest one are rounding."""
-_EQUAL_TOLERANCE = 1e-7
-"""Rows of whitened coordinates (mean square 1) closer than this are equal."""
+"""Singular values of the standardised features below this share of the largest one are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,22 +58,32 @@ def identified(features: np.ndarray, names: Sequence[str] | None = None) -> Iden
     check_features(features)
     count, width = features.shape
     centred = features - features.mean(axis=0)
-    left, scale, right = np.linalg.svd(centred, full_matrices=False)
-    rank = int((scale > _RANK_TOLERANCE * max(scale[0], np.finfo(float).tiny)).sum())
+    size = np.sqrt((centred**2).mean(axis=0))
+    # What rounding leaves of each column, in units of its standard deviation.
+    noise = np.finfo(float).eps * np.abs(features).max(axis=0)
+    _check_distinct(features, 4 * noise, names)
+    unit = np.where(size > 10 * noise, size, np.inf)
+    left, scale, right = np.linalg.svd(centred / unit, full_matrices=False)
+    floor = max(_RANK_TOLERANCE, 10 * (noise / unit).max())
+    rank = int((scale > floor * scale[0]).sum())
     # A singular vector's sign is arbitrary: make its largest entry positive.
     signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
     left, right = left * signs, right * signs[:, None]
-    coordinates = np.sqrt(count) * left[:, :rank]
-    _check_distinct(coordinates, names)
     weights = np.sqrt(count) / scale[:rank]
-    back = right[:rank] / weights[:, None]
-    null = np.linalg.svd(right[:rank], full_matrices=True)[2][rank:]
-    return Identified(coordinates, right[:rank].T * weights, back, null, _warnings(count, width, rank, null))
+    kept = np.where(np.isfinite(unit), unit, 1.0)
+    back = right[:rank] * kept / weights[:, None]
+    null = np.linalg.svd(back, full_matrices=True)[2][rank:]
+    return Identified(
+        coordinates=np.sqrt(count) * left[:, :rank],
+        map=(right[:rank] / unit).T * weights,
+        back=back,
+        unlearnable=null,
+        warnings=_warnings(count, width, rank, null),
+    )
 
 
-def _check_distinct(coordinates: np.ndarray, names: Sequence[str] | None) -> None:
-    apart = np.abs(coordinates[:, None] - coordinates[None]).max(axis=-1, initial=0.0)
-    same = np.argwhere(np.triu(apart <= _EQUAL_TOLERANCE, 1))
+def _check_distinct(features: np.ndarray, noise: np.ndarray, names: Sequence[str] | None) -> None:
+    same = np.argwhere(np.triu((np.abs(features[:, None] - features[None]) <= noise).all(axis=-1), 1))
     if len(same):
         i, j = (names[k] if names is not None else f"policy-{k}" for k in same[0])
         raise ValueError(f"features of {i} and {j} are equal, expected policies that differ in some feature")
@@ -141,9 +149,10 @@ def features_for(model: PreferenceModel, path: str | os.PathLike[str]) -> np.nda
 
 
 def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None, np.ndarray]:
-    """A CSV file with one row per policy: its name, then its features; the first row is a header.
+    """A CSV file with one row per policy: its name, then its features.
 
-    A file of numbers alone has neither names nor header.
+    The first row may be a header: it has something else than a number after its first cell. A file of numbers alone
+    has no names.
 
     Returns:
       The names, or None, and the features [K, d].
@@ -154,12 +163,14 @@ def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None,
         there twice.
     """
     rows = list(read_rows(path))
-    named = any(number(cell) is None for cell in rows[0][1])
     width = len(rows[0][1])
-    if named:
-        rows = rows[1:]
-    if not rows or width < 1 + named:
-        raise ValueError(f"{path}: no features, expected a row per policy with its name and at least one number")
+    header = any(number(cell) is None for cell in rows[0][1][1:])
+    named = header or number(rows[0][1][0]) is None
+    rows = rows[header:]
+    if len(rows) < 2 or width < 1 + named:
+        raise ValueError(
+            f"{path}: too little, expected at least 2 rows, one per policy, with its name and its features"
+        )
     names: list[str] = []
     features = np.empty((len(rows), width - named))
     for index, (line, cells) in enumerate(rows):

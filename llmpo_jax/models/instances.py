@@ -205,6 +205,8 @@ def linear_bradley_terry(
 ) -> LinearBradleyTerry:
     """Linear Bradley-Terry: random features on the unit sphere, a random parameter of length `scale`."""
     width = _dimension(dimension)
+    if width < 2:
+        raise ValueError(f"dimension = {width}, expected at least 2: on a line the unit sphere has two points")
     _check_range("scale", scale, 0.0, math.inf)
     rng = np.random.default_rng(seed)
     features = _unit(rng.normal(size=(num_policies, width)))

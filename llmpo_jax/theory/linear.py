@@ -30,13 +30,13 @@ def pairs(num_policies: int) -> tuple[np.ndarray, np.ndarray]:
     return first.astype(np.int32), second.astype(np.int32)
 
 
-def make_design(features: np.ndarray, optimal: np.ndarray | None = None) -> Design:
-    """The design of identified coordinates [K, d], computed in float64; float32 arrays."""
+def make_design(features: np.ndarray, optimal: np.ndarray | None = None, dtype: Any = jnp.float32) -> Design:
+    """The design of identified coordinates [K, d], computed in float64 on the host."""
     first, second = pairs(len(features))
     differences = features[first] - features[second]
     products = (differences[:, :, None] * differences[:, None, :]).reshape(len(differences), -1)
     chosen = np.zeros(len(first)) if optimal is None else optimal[first, second]
-    return Design(*(jnp.asarray(x, jnp.float32) for x in (features, differences, products, chosen)))
+    return Design(*(jnp.asarray(x, dtype) for x in (features, differences, products, chosen)))
 
 
 def abstract_design(num_policies: int, dimension: int) -> Design:
@@ -104,6 +104,12 @@ def of(problem: Problem) -> Design:
     """The design, which a structured run always has."""
     assert problem.design is not None
     return problem.design
+
+
+def contrasts(problem: Problem, leader: jax.Array) -> jax.Array:
+    """[K, d], `c_k = x_leader - x_k` for every policy k."""
+    features = of(problem).features
+    return features[leader][None] - features
 
 
 def information(problem: Problem, weights: jax.Array) -> jax.Array:

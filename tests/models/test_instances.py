@@ -21,6 +21,8 @@ EXPECTED = (
     "random-condorcet",
     "hidden-winner",
     "no-winner",
+    "linear-bradley-terry",
+    "linear-embedded",
 )
 
 #: Values of a wrong type, which a type checker must not see.
@@ -125,6 +127,33 @@ def test_no_winner_for_any_number_of_policies(num_policies):
     assert ((mu < 0.5).any(axis=1)).all() and np.allclose(mu[~np.eye(num_policies, dtype=bool)].max(), 0.8)
 
 
+@pytest.mark.parametrize("dimension", [2, 3.0, 8])
+def test_linear_features_lie_on_the_unit_sphere_and_the_parameter_has_the_scale(dimension):
+    model = instances.make("linear-bradley-terry", 12, seed=3, dimension=dimension, scale=2.5)
+    assert isinstance(model, models.LinearBradleyTerry)
+    assert model.features.shape == (12, dimension) and model.features.dtype == model.theta.dtype == np.float64
+    np.testing.assert_allclose(np.linalg.norm(model.features, axis=1), np.ones(12), rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(model.theta), 2.5, rtol=1e-14)
+    again = instances.make("linear-bradley-terry", 12, seed=3, dimension=dimension, scale=2.5)
+    assert isinstance(again, models.LinearBradleyTerry)
+    np.testing.assert_array_equal(model.features, again.features)
+    np.testing.assert_array_equal(model.theta, again.theta)
+
+
+def test_embeddings_correlate_with_the_length_as_asked():
+    # 100,000 draws: the standard error of a correlation is at most 0.0032, 0.02 is six of them (2e-9 each side).
+    model = instances.make(
+        "linear-embedded", 100_000, seed=1, dimension=4, scale=2, correlation=0.6, length_weight=0.25
+    )
+    assert isinstance(model, models.LinearBradleyTerry)
+    expected = np.full((4, 4), 0.36)
+    expected[0, :] = expected[:, 0] = 0.6
+    np.fill_diagonal(expected, 1.0)
+    np.testing.assert_allclose(np.corrcoef(model.features.T), expected, rtol=0, atol=0.02)
+    np.testing.assert_allclose(np.linalg.norm(model.theta), 2, rtol=1e-14)
+    np.testing.assert_allclose(model.theta[0] ** 2, 0.25 * 4, rtol=1e-14)
+
+
 BAD_CALLS = [
     (lambda: instances.make("cylic"), "unknown instance 'cylic'", "did you mean 'cyclic'?"),
     (lambda: instances.make("zzz"), "unknown instance 'zzz'", "expected one of bradley-terry, "),
@@ -159,6 +188,16 @@ BAD_CALLS = [
     (lambda: instances.make("hidden-winner", other_gap=1), "other_gap = 1, expected", "(0, 0.5]"),
     (lambda: instances.make("no-winner", 2), "num_policies = 2, expected an integer >= 3", ""),
     (lambda: instances.make("no-winner", probability=0.5), "probability = 0.5, expected", "(0.5, 1]"),
+    (
+        lambda: instances.make("linear-bradley-terry", dimension=2.5),
+        "dimension = 2.5, expected a whole number >= 1",
+        "",
+    ),
+    (lambda: instances.make("linear-bradley-terry", dimension=0), "dimension = 0, expected a whole number >= 1", ""),
+    (lambda: instances.make("linear-bradley-terry", scale=0), "scale = 0, expected a value in (0, inf]", ""),
+    (lambda: instances.make("linear-embedded", dimension=1), "dimension = 1, expected at least 2", ""),
+    (lambda: instances.make("linear-embedded", correlation=1), "correlation = 1, expected a value in [0, 1)", ""),
+    (lambda: instances.make("linear-embedded", length_weight=2), "length_weight = 2, expected a value in [0, 1]", ""),
     (lambda: instances.register("cyclic"), "instance 'cyclic' is registered already", "expected a new name"),
 ]
 

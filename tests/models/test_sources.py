@@ -21,6 +21,16 @@ from llmpo_jax.models import instances
             "bradley-terry-8-spread-0.5",
             lambda: instances.make("bradley-terry", 8, spread=0.5),
         ),
+        (
+            "linear-bradley-terry:32,4",
+            "linear-bradley-terry-32-4",
+            lambda: instances.make("linear-bradley-terry", 32, dimension=4),
+        ),
+        (
+            "linear-embedded:9,3,seed=2,scale=0.5",
+            "linear-embedded-9-3-seed-2-scale-0.5",
+            lambda: instances.make("linear-embedded", 9, seed=2, dimension=3, scale=0.5),
+        ),
         ("no-winner", "no-winner", lambda: instances.make("no-winner")),
         ("bradley-terry:seed=2", "bradley-terry-seed-2", lambda: instances.make("bradley-terry", seed=2)),
     ],
@@ -70,6 +80,10 @@ BAD_SOURCES = [
     ("cyclic:8,sed=1", "source 'cyclic:8,sed=1': instance 'cyclic' has no parameter 'sed'"),
     ("cyclic:8,seed=x", "source 'cyclic:8,seed=x': seed = 'x', expected a number"),
     ("cyclic:8,seed=1,seed=2", "source 'cyclic:8,seed=1,seed=2': 'seed' is given twice, expected once"),
+    ("bradley-terry:8,2", "source 'bradley-terry:8,2': '2', expected parameter=value"),
+    ("linear-embedded:8,2,3", "source 'linear-embedded:8,2,3': '3', expected parameter=value"),
+    ("linear-embedded:8,2.5", "source 'linear-embedded:8,2.5': dimension = 2.5, expected a whole number"),
+    ("linear-embedded:8,2,dimension=3", "source .*: 'dimension' is given twice, expected once"),
     ("bradley-terry:8,name=2", "source 'bradley-terry:8,name=2': instance 'bradley-terry' has no parameter"),
     ("bradley-terry:8,spread=nan", "source .*: spread = nan, expected a finite number"),
 ]

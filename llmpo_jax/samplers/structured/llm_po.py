@@ -47,7 +47,7 @@ def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Arr
     prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
     inverse, _ = linear.inverse(linear.information(problem, proportions * spread) + prior)
     leads = vectors.one_hot(statistics.leader, problem.num_policies)
-    contrasts = design.features[statistics.leader] - design.features
+    contrasts = linear.contrasts(problem, statistics.leader)
     gaps = contrasts @ statistics.estimate
     directions = contrasts @ inverse
     variance = jnp.where(leads, 1, jnp.sum(directions * contrasts, axis=1))

@@ -15,7 +15,7 @@ from llmpo_jax.theory import linear
 def approximate_evidence(problem: Problem, statistics: LinearStatistics) -> jax.Array:
     """[K] nats for "the leader is better than k" by a normal approximation, `g_k^2 / (2 c_k . S c_k)` with the
     posterior covariance S; infinite for the leader. Heuristic: it only chooses which rival is looked at closely."""
-    contrasts = linear.of(problem).features[statistics.leader] - linear.of(problem).features
+    contrasts = linear.contrasts(problem, statistics.leader)
     gaps = contrasts @ statistics.estimate
     spread = jnp.sum((contrasts @ statistics.covariance) * contrasts, axis=1)
     leads = vectors.one_hot(statistics.leader, problem.num_policies)

@@ -110,7 +110,7 @@ def shares(q: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _bets(problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array) -> wealth.Bets:
     """All bets against `rival` so far."""
     design, dtype = linear.of(problem), problem.dtype
-    contrasts = design.features[state.leaders] - design.features[rival]
+    contrasts = design.features[state.leaders] - design.features[rival][None]
     gaps = jnp.sum(contrasts * state.estimates, axis=1)
     direction = jnp.einsum("eij,ej->ei", state.covariances, contrasts)
     spread = jnp.sum(contrasts * direction, axis=1)

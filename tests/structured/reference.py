@@ -1,0 +1,196 @@
+"""One structured replication again in plain NumPy, float64, formula by formula; nothing of the package's arithmetic.
+
+Outcomes and the pairs of random samplers come from outside. Written for clarity: loops where the package has arrays.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+PERIOD, PRECISION = 8, 15.0
+EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
+STEPS, STEP_SIZE, TEMPERATURE = 4, 0.4, 0.3
+CURVATURE, RIDGE = 0.36, 1e-6
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def project(values: np.ndarray) -> np.ndarray:
+    """Euclidean projection onto the simplex, by sorting."""
+    ordered = np.sort(values)[::-1]
+    excess = (np.cumsum(ordered) - 1) / np.arange(1, len(values) + 1)
+    return np.maximum(values - excess[np.flatnonzero(ordered > excess)[-1]], 0)
+
+
+class Run:
+    """State of a replication with LLM-PO and all three stopping statistics."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        self.x = features
+        self.k, self.d = features.shape
+        self.pairs = list(itertools.combinations(range(self.k), 2))
+        self.z = np.array([features[i] - features[j] for i, j in self.pairs])
+        self.t = 0
+        self.counts = np.zeros(len(self.pairs))
+        self.wins = np.zeros(len(self.pairs))
+        self.theta = np.zeros(self.d)
+        self.covariance = np.eye(self.d) / PRECISION
+        length = (self.z**2).sum(axis=1)
+        self.w = length / length.sum()
+        self.peak = np.zeros(self.k)
+        self.null = np.zeros((self.k, self.d))
+        self.mixture = np.zeros(self.k)
+        self.mixture_null = np.zeros((self.k, self.d))
+        self.stylised_null = np.zeros((self.k, self.d))
+        self.stylised = 0.0
+        self.epochs: list[dict] = []
+
+    @property
+    def leader(self) -> int:
+        return int(np.argmax(self.x @ self.theta))
+
+    def next_pair(self) -> tuple[int, int]:
+        """LLM-PO's pair, the one with the better estimate first."""
+        i, j = self.pairs[int(np.argmin(self.counts - (self.t + 1) * self.w))]
+        scores = self.x @ self.theta
+        return (j, i) if scores[j] > scores[i] else (i, j)
+
+    def observe(self, first: int, second: int, won: bool) -> None:
+        pair = self.pairs.index((min(first, second), max(first, second)))
+        self.t += 1
+        self.counts[pair] += 1
+        self.wins[pair] += won == (first < second)
+        if self.t % PERIOD == 0:
+            self.refresh()
+
+    def refresh(self) -> None:
+        for _ in range(2):
+            mu = sigmoid(self.z @ self.theta)
+            gradient = self.z.T @ (self.wins - self.counts * mu) - PRECISION * self.theta
+            information = sum(n * m * (1 - m) * np.outer(z, z) for n, m, z in zip(self.counts, mu, self.z, strict=True))
+            self.covariance = np.linalg.inv(information + PRECISION * np.eye(self.d))
+            self.theta = self.theta + self.covariance @ gradient
+        for _ in range(STEPS):
+            self.w = self.improved(self.w)
+        self.weigh_e_process()
+        self.weigh_likelihoods()
+
+    def improved(self, w: np.ndarray) -> np.ndarray:
+        mu = sigmoid(self.z @ self.theta)
+        a = mu * (1 - mu)
+        information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
+        inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
+        values, shifts = [], []
+        for k in range(self.k):
+            if k != self.leader:
+                c = self.x[self.leader] - self.x[k]
+                variance = c @ inverse @ c
+                values.append((c @ self.theta) ** 2 / (2 * variance))
+                shifts.append(inverse @ c * (c @ self.theta) / variance)
+        least = min(values)
+        weight = np.exp([(least - value) / (TEMPERATURE * least) for value in values])
+        weight /= weight.sum()
+        gain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, shifts, strict=True))
+        return project(w + STEP_SIZE / len(w) * (gain / least - 1))
+
+    def approximate(self) -> np.ndarray:
+        found = np.full(self.k, np.inf)
+        for k in range(self.k):
+            c = self.x[self.leader] - self.x[k]
+            if k != self.leader:
+                found[k] = (c @ self.theta) ** 2 / (2 * c @ self.covariance @ c)
+        return found
+
+    def next_rival(self, peak: np.ndarray) -> int:
+        key = np.where(peak > 0, peak, -self.approximate())
+        key[self.leader] = np.inf
+        return int(np.argmin(key))
+
+    def bets(self, rival: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Wins, losses and the two shares [P] of every epoch."""
+        found = []
+        for epoch, after in itertools.zip_longest(self.epochs, self.epochs[1:]):
+            wins = (self.wins if after is None else after["wins"]) - epoch["wins"]
+            counts = (self.counts if after is None else after["counts"]) - epoch["counts"]
+            c = self.x[epoch["leader"]] - self.x[rival]
+            gap, spread = c @ epoch["theta"], c @ epoch["covariance"] @ c
+            on_win = on_loss = np.zeros(len(self.pairs))
+            if gap > 0 and spread > 0:
+                shift = epoch["covariance"] @ c * gap / spread
+                strength = gap**2 / spread
+                null = epoch["theta"] - shift
+                p, q = sigmoid(self.z @ null), sigmoid(self.z @ (null + shift * strength / (strength + CAUTION)))
+                kelly = np.where(q > p, (q - p) / (1 - p), (p - q) / p)
+                hedge = HEDGE * (1 - kelly)
+                on_win = np.where(q > p, kelly, 0) + hedge * p
+                on_loss = np.where(q < p, kelly, 0) + hedge * (1 - p)
+            found.append((wins, counts - wins, on_win, on_loss))
+        return found
+
+    def log_wealth(self, bets, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Log wealth against theta, its gradient and Hessian."""
+        value, gradient, hessian = 0.0, np.zeros(self.d), np.zeros((self.d, self.d))
+        for p, z in enumerate(self.z):
+            x = z @ theta
+            for wins, losses, on_win, on_loss in bets:
+                won = 1 - on_loss[p] + on_win[p] * math.exp(-x)
+                lost = 1 - on_win[p] + on_loss[p] * math.exp(x)
+                value += wins[p] * math.log(won) + losses[p] * math.log(lost)
+                r, s = on_win[p] * math.exp(-x) / won, on_loss[p] * math.exp(x) / lost
+                gradient += (losses[p] * s - wins[p] * r) * z
+                hessian += (wins[p] * r * (1 - r) + losses[p] * s * (1 - s)) * np.outer(z, z)
+        return value, gradient, hessian
+
+    def least(self, bets, rival: int, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """The certified bound on the least log wealth, and the point where it was taken."""
+        c = self.x[self.leader] - self.x[rival]
+        theta = theta - c * max(c @ theta, 0) / (c @ c)
+        for last in (False, True):
+            value, gradient, hessian = self.log_wealth(bets, theta)
+            inverse = np.linalg.inv(hessian + RIDGE * np.eye(self.d))
+            step = -inverse @ gradient
+            multiplier = max(c @ (theta + step), 0) / (c @ inverse @ c)
+            step = step - multiplier * inverse @ c
+            if not last:
+                theta = theta + step / max(np.abs(self.z @ step).max(), 1)
+        decrease = max((multiplier * c @ step - gradient @ step) / 2, 0)
+        reach = (self.z**2).sum(axis=1).max() * np.trace(inverse)
+        certified = decrease * reach <= CURVATURE**2 / 2
+        return (value - decrease / (2 * CURVATURE) if certified else -np.inf), theta
+
+    def weigh_e_process(self) -> None:
+        rival = self.next_rival(self.peak)
+        value, self.null[rival] = self.least(self.bets(rival), rival, self.null[rival])
+        self.peak[rival] = max(self.peak[rival], value)
+        if len(self.epochs) < EPOCHS and self.t >= math.ceil(8 * self.d * GROWTH ** len(self.epochs)):
+            self.epochs.append(
+                {
+                    "theta": self.theta.copy(),
+                    "covariance": self.covariance.copy(),
+                    "leader": self.leader,
+                    "wins": self.wins.copy(),
+                    "counts": self.counts.copy(),
+                }
+            )
+
+    def ratio(self, rival: int, null: np.ndarray) -> tuple[float, np.ndarray]:
+        half = np.full(len(self.pairs), 0.5)
+        least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, null)
+        mu = sigmoid(self.z @ self.theta)
+        likelihood = self.wins @ np.log(mu) + (self.counts - self.wins) @ np.log(1 - mu)
+        return likelihood + least + self.t * math.log(2), theta
+
+    def weigh_likelihoods(self) -> None:
+        rival = int(np.argmin(self.approximate()))
+        ratio, self.stylised_null[rival] = self.ratio(rival, self.stylised_null[rival])
+        self.stylised = ratio - math.log1p(math.log(self.t))
+        rival = self.next_rival(self.mixture)
+        ratio, self.mixture_null[rival] = self.ratio(rival, self.mixture_null[rival])
+        v = sum(n / 4 * np.outer(z, z) for n, z in zip(self.counts, self.z, strict=True))
+        price = PRECISION * self.theta @ self.theta + np.linalg.slogdet(np.eye(self.d) + v / PRECISION)[1]
+        self.mixture[rival] = max(self.mixture[rival], ratio - price / 2)

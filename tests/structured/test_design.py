@@ -1,0 +1,140 @@
+"""Estimate, design and pairs of the structured space, on their own."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmpo_jax import characteristic_time, fit_linear_bradley_terry, models
+from llmpo_jax.protocol import Problem
+from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS, llm_po
+from llmpo_jax.theory import linear
+from tests.structured import reference
+
+MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
+KNOWN = models.identify_features(MODEL)
+PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66))
+samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())
+
+
+def after(comparisons: int, seed: int = 0):
+    """Statistics after random comparisons, refreshed until the estimate is at rest; the matrices of counts and wins."""
+    rng = np.random.default_rng(seed)
+    first, second = linear.pairs(12)
+    mu = models.host_probabilities(MODEL)[first, second]
+    counts = rng.multinomial(comparisons, np.ones(len(first)) / len(first)).astype(np.int32)
+    wins = rng.binomial(counts, mu).astype(np.int32)
+    statistics = linear.nothing_yet(PROBLEM)._replace(
+        t=jnp.asarray(comparisons, jnp.int32), counts=jnp.asarray(counts), wins=jnp.asarray(wins)
+    )
+    for _ in range(6):
+        statistics = linear.refresh(PROBLEM, statistics)
+    matrices = np.zeros((2, 12, 12))
+    matrices[0][first, second] = matrices[0][second, first] = counts
+    matrices[1][first, second], matrices[1][second, first] = wins, counts - wins
+    return statistics, matrices
+
+
+def test_pairs_are_numbered_in_order() -> None:
+    for number, (i, j) in enumerate(itertools.combinations(range(12), 2)):
+        for one, two in ((i, j), (j, i)):
+            assert int(linear.pair_number(12, jnp.asarray(one), jnp.asarray(two))) == number
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 15])
+def test_inverse_and_determinant(size: int) -> None:
+    root = np.random.default_rng(size).normal(size=(size, size))
+    matrix = root @ root.T + np.eye(size)
+    inverse, log_determinant = jax.jit(linear.inverse)(jnp.asarray(matrix))
+    np.testing.assert_allclose(inverse @ matrix, np.eye(size), atol=1e-10)
+    assert float(log_determinant) == pytest.approx(np.linalg.slogdet(matrix)[1], abs=1e-10)
+
+
+@pytest.mark.parametrize("comparisons", [0, 8, 400, 20_000])
+def test_the_estimate_is_the_map(comparisons: int) -> None:
+    """In float32, against the fit in float64 on the same counts and prior."""
+    statistics, (counts, wins) = after(comparisons)
+    fit = fit_linear_bradley_terry(KNOWN.coordinates, counts, wins, prior_scale=linear.PRECISION**-0.5)
+    np.testing.assert_allclose(statistics.estimate, fit.theta, atol=2e-5)
+    np.testing.assert_allclose(statistics.covariance, fit.covariance, rtol=1e-3, atol=1e-6)
+
+
+def test_the_projection_is_the_projection() -> None:
+    rng = np.random.default_rng(0)
+    for spread in (0.01, 0.3, 3.0):
+        for _ in range(50):
+            values = rng.normal(size=66) * spread + 1 / 66
+            projected = np.asarray(llm_po.project(jnp.asarray(values)))
+            np.testing.assert_allclose(projected, reference.project(values), atol=2e-3)
+            assert projected.sum() == pytest.approx(1)
+            assert (projected >= 0).all()
+
+
+def test_projected_gradient_finds_the_optimum() -> None:
+    """At a fixed estimate the sampler's steps come within 10 % of the solver's value: their softmin's temperature."""
+    fixed = linear.nothing_yet(PROBLEM)._replace(t=jnp.asarray(10**9, jnp.int32))
+    theta = KNOWN.parameter(np.asarray(MODEL.theta)).astype(np.float32)
+    fixed = fixed._replace(estimate=jnp.asarray(theta), scores=jnp.asarray(KNOWN.coordinates @ theta, jnp.float32))
+    start = STRUCTURED_SAMPLERS.get("llm-po").init(PROBLEM)
+    improve = jax.jit(lambda w: jax.lax.fori_loop(0, 3000, lambda _, w: llm_po.improve(PROBLEM, fixed, w), w))
+    found = np.asarray(improve(start), np.float64)
+
+    def worst(weights: np.ndarray) -> float:
+        scores = KNOWN.coordinates @ theta
+        z = np.asarray(linear.of(PROBLEM).differences, np.float64)
+        mu = 1 / (1 + np.exp(-z @ theta))
+        inverse = np.linalg.inv((z.T * (weights * mu * (1 - mu))) @ z)
+        contrasts = np.delete(KNOWN.coordinates[scores.argmax()] - KNOWN.coordinates, scores.argmax(), axis=0)
+        return ((contrasts @ theta) ** 2 / (2 * np.einsum("ki,ij,kj->k", contrasts, inverse, contrasts))).min()
+
+    optimum = 1 / characteristic_time(MODEL, form="fisher").time
+    assert worst(np.asarray(start, np.float64)) < 0.6 * optimum, "the start is no solution already"
+    assert 0.9 * optimum < worst(found) < 1.001 * optimum
+
+
+@samplers
+def test_samplers_choose_pairs(name: str) -> None:
+    """Two different policies, the same with and without jit, for one replication and for many, state kept in shape."""
+    sampler = STRUCTURED_SAMPLERS.get(name)
+    statistics, _ = after(400)
+    state = sampler.init(PROBLEM)
+    if sampler.refresh is not None:
+        refreshed = sampler.refresh(PROBLEM, statistics, state)
+        assert jax.tree.map(lambda x: (x.shape, x.dtype), refreshed) == jax.tree.map(
+            lambda x: (x.shape, x.dtype), state
+        )
+        state = refreshed
+    evidence = jnp.zeros(12, jnp.float32)
+
+    def choose(key):
+        return sampler.select(PROBLEM, key, statistics, evidence, state)[:2]
+
+    keys = jax.random.split(jax.random.key(1), 300)
+    first, second = (np.asarray(x) for x in jax.jit(jax.vmap(choose))(keys))
+    assert ((first >= 0) & (first < 12) & (second >= 0) & (second < 12)).all()
+    assert (first != second).all()
+    for index in range(3):
+        assert tuple(int(x) for x in choose(keys[index])) == (first[index], second[index])
+
+
+def test_posterior_draws_have_the_posterior() -> None:
+    """Thompson's first policy is the best of a draw from N(estimate, covariance): frequencies against exact draws.
+
+    False alarm below 1e-6: 12 binomial frequencies, each 6 standard deviations of the two samples apart.
+    """
+    sampler = STRUCTURED_SAMPLERS.get("thompson")
+    statistics, _ = after(400)
+    assert sampler.refresh is not None
+    state = sampler.refresh(PROBLEM, statistics, sampler.init(PROBLEM))
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    select = jax.jit(jax.vmap(lambda key: sampler.select(PROBLEM, key, statistics, statistics.scores, state)[0]))
+    chosen = np.bincount(np.asarray(select(keys)), minlength=12) / len(keys)
+    drawn = np.random.default_rng(0).multivariate_normal(statistics.estimate, statistics.covariance, size=20_000)
+    best = np.bincount((drawn @ KNOWN.coordinates.T).argmax(axis=1), minlength=12) / len(drawn)
+    spread = np.sqrt((best * (1 - best) + 1e-4) * 2 / len(drawn))
+    assert (np.abs(chosen - best) < 6 * spread).all()
+    assert 0.01 < best.max() < 0.99

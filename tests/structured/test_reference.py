@@ -1,0 +1,87 @@
+"""The structured procedures against the literal NumPy version, comparison by comparison, in float64."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from llmpo_jax import models
+from llmpo_jax.engine.preparation import Settings, make_plan
+from llmpo_jax.engine.replication import Procedure, refresh, start, step
+from llmpo_jax.protocol import Problem
+from llmpo_jax.spaces import STRUCTURED
+from llmpo_jax.theory import linear
+from tests.structured import reference
+
+STEPS = 480
+MODEL = models.instances.make("linear-bradley-terry", 6, 1, dimension=3, scale=2.0)
+KNOWN = models.identify_features(MODEL)
+
+
+@functools.cache
+def product(stopping: str, jit: bool = True, steps: int = STEPS):
+    """The pairs, outcomes, evidence and state of one replication of the package."""
+    problem = Problem(6, dtype=jnp.float64, dimension=3)
+    procedure = Procedure(problem, STRUCTURED.samplers.get("llm-po"), STRUCTURED.stopping.get(stopping), STRUCTURED)
+    plan = make_plan(procedure, models.host_probabilities(MODEL), Settings((1e-3,), (), 2**20))
+    plan = plan._replace(
+        design=linear.make_design(KNOWN.coordinates, dtype=jnp.float64),
+        winner_thresholds=plan.winner_thresholds.astype(jnp.float64),
+        absence_thresholds=plan.absence_thresholds.astype(jnp.float64),
+    )
+    from llmpo_jax.engine.replication import identify
+
+    rep = start(procedure, plan, identify(6, plan.root, jnp.asarray(0, jnp.int32)), jnp.asarray(False))
+    wrap = jax.jit if jit else (lambda f: f)
+    one = wrap(lambda rep, bits, key: step(procedure, plan, rep, bits, key))
+    due = wrap(lambda rep: refresh(procedure, plan, rep))
+    trace = []
+    for t in range(1, steps + 1):
+        key = jax.random.fold_in(rep.identity.key, t)
+        bits = jax.random.bits(key, (), jnp.uint32)
+        rep, (first, second, _) = one(rep, bits, jax.random.fold_in(key, 1))
+        if t % STRUCTURED.period == 0:
+            rep = due(rep)
+        won = bool(bits < plan.chances[first, second])
+        trace.append((int(first), int(second), won, rep.statistics, rep.stopping))
+    return trace
+
+
+@functools.cache
+def literal() -> list[tuple]:
+    run, trace = reference.Run(KNOWN.coordinates), []
+    for _, _, won, _, _ in product("e-process"):
+        first, second = run.next_pair()
+        run.observe(first, second, won)
+        trace.append((first, second, run.theta, run.covariance, run.peak.copy(), run.mixture.copy(), run.stylised))
+    return trace
+
+
+def test_the_pairs_and_estimates_are_the_same() -> None:
+    for mine, other in zip(product("e-process"), literal(), strict=True):
+        assert mine[:2] == other[:2]
+        np.testing.assert_allclose(mine[3].estimate, other[2], rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(mine[3].covariance, other[3], rtol=1e-7, atol=1e-12)
+    assert len({mine[:2] for mine in product("e-process")}) > 5
+
+
+@pytest.mark.parametrize(("stopping", "field"), [("e-process", 4), ("mixture", 5), ("stylised", 6)])
+def test_the_evidence_is_the_same(stopping: str, field: int) -> None:
+    last = product(stopping)[-1]
+    assert last[:2] == literal()[-1][:2], "the sampler does not look at the evidence"
+    for mine, other in zip(product(stopping), literal(), strict=True):
+        state = mine[4]
+        value = {"e-process": "peak", "mixture": "evidence", "stylised": "score"}[stopping]
+        np.testing.assert_allclose(getattr(state, value), other[field], rtol=1e-6, atol=1e-6)
+    assert np.max(literal()[-1][4]) > 1
+
+
+def test_without_jit_it_is_the_same() -> None:
+    steps = 48
+    for mine, other in zip(product("e-process", jit=False, steps=steps), product("e-process"), strict=False):
+        assert mine[:3] == other[:3]
+        np.testing.assert_allclose(mine[4].peak, other[4].peak, rtol=1e-9, atol=1e-12)
