@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -225,8 +226,20 @@ def _folder_name(source: str) -> str:
     return models.load(source).label
 
 
+def _note(message: Warning | str, *where: object) -> None:
+    """A warning as a user of the command line reads it."""
+    print(f"llmpo-jax: note: {message}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Best-policy identification from pairwise comparisons."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _note
+        _main(arguments)
+
+
+def _main(arguments: list[str] | None) -> None:
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             {"study": Study, "bound": Bound, "identify": Identify},

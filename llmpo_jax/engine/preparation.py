@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import jax
@@ -63,7 +64,6 @@ class Prepared:
         time: the characteristic time T* over the assumed space, None where the model has none (no Condorcet winner, or
             it lies outside of the space).
         proportions: [K, K], the optimal proportions, None likewise.
-        warnings: what a user should know of the features.
     """
 
     model: models.PreferenceModel
@@ -75,7 +75,6 @@ class Prepared:
     plan: Plan
     time: float | None
     proportions: np.ndarray | None
-    warnings: tuple[str, ...] = ()
 
 
 def default_space(model: models.PreferenceModel) -> str:
@@ -93,6 +92,8 @@ def prepare(
 ) -> Prepared:
     """Check what goes together, and compute in float64 on the host what the run needs.
 
+    What a user should know of the features comes as a `UserWarning`.
+
     Raises:
         ValueError: unknown names, features that do not fit the model, or a combination that makes no sense.
     """
@@ -103,9 +104,11 @@ def prepare(
     rule = assumed.stopping.get(stopping) if isinstance(stopping, str) else stopping
     names = [thing if isinstance(thing, str) else "custom" for thing in (sampler, stopping)]
     mu = models.host_probabilities(model)
+    known = _identified(model, features, settings) if assumed is STRUCTURED else None
     bound = bounds.over_space(model, assumed.name, settings.existence, features)
-    if assumed is STRUCTURED:
-        known = _identified(model, features, settings)
+    if known is not None:
+        for warning in known.warnings:
+            warnings.warn(warning, stacklevel=3)
         if chosen.oracle and bound is None:
             raise ValueError(
                 f"sampler {names[0]!r} is told the optimum of a linear Bradley-Terry model, but this model has none: "
@@ -114,7 +117,7 @@ def prepare(
         design = linear.make_design(known.coordinates, bound.proportions if chosen.oracle and bound else None)
         problem = Problem(len(mu), dimension=known.rank)
     else:
-        known, design, problem = None, None, Problem(len(mu), settings.existence)
+        design, problem = None, Problem(len(mu), settings.existence)
     procedure = Procedure(problem, chosen, rule, assumed)
     return Prepared(
         model=model,
@@ -126,7 +129,6 @@ def prepare(
         plan=make_plan(procedure, mu, settings)._replace(design=design),
         time=bound.time if bound else None,
         proportions=bound.proportions if bound else None,
-        warnings=known.warnings if known else (),
     )
 
 

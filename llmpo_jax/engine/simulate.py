@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,8 +76,6 @@ def simulate(
     """
     settings = Settings(tuple(deltas), tuple(budgets), max_comparisons, existence, replications, seed)
     prepared = prepare(model, sampler, stopping, settings, assume, features)
-    for warning in prepared.warnings:
-        warnings.warn(warning, stacklevel=2)
     numbers = range(first_replication, first_replication + replications)
     return result(prepared, run(prepared.procedure, prepared.plan, numbers, progress))
 

@@ -58,7 +58,11 @@ def pair_number(num_policies: int, first: jax.Array, second: jax.Array) -> jax.A
 
 
 def nothing_yet(problem: Problem) -> LinearStatistics:
-    """The statistics before the first comparison: the prior."""
+    """The statistics before the first comparison: the prior.
+
+    Scores that are all equal would leave it to the policies' numbers who is named first. They are told apart by a
+    trace of their length instead, so that neither the numbers nor the basis of the features matter.
+    """
     k, d = problem.num_policies, problem.dimension or 0
     number = k * (k - 1) // 2
     return LinearStatistics(
@@ -67,7 +71,7 @@ def nothing_yet(problem: Problem) -> LinearStatistics:
         wins=jnp.zeros(number, jnp.int32),
         estimate=jnp.zeros(d, problem.dtype),
         covariance=jnp.eye(d, dtype=problem.dtype) / PRECISION,
-        scores=jnp.zeros(k, problem.dtype),
+        scores=1e-6 * jnp.sum(of(problem).features ** 2, axis=1),
     )
 
 

@@ -14,9 +14,9 @@ from scipy import stats
 
 from llmpo_jax import models
 from llmpo_jax.engine import simulate
+from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Procedure
 from llmpo_jax.engine.result import Result
-from llmpo_jax.engine.simulate import Settings, make_plan
 from llmpo_jax.protocol import Problem, Sampler, StoppingRule, Thresholds, Verdict
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
@@ -114,7 +114,7 @@ def in_both_precisions(name: str) -> tuple[np.ndarray, np.ndarray]:
     outcomes = []
     for dtype in (jnp.float32, jnp.float64):
         procedure = Procedure(Problem(8, dtype=dtype), SAMPLERS.get("llm-po"), STOPPING_RULES.get("e-process"))
-        plan = make_plan(procedure, mu, Settings((0.1, 0.01), (), 100_000), 0)
+        plan = make_plan(procedure, mu, Settings((0.1, 0.01), (), 100_000))
         with jax.numpy_dtype_promotion("standard"):  # the plan's thresholds are float32 in both
             outcomes.append(simulate.run(procedure, plan, range(200)))
     single, double = outcomes
@@ -204,9 +204,10 @@ def test_no_deltas() -> None:
 # The summary.
 
 
-def handmade(model: models.PreferenceModel) -> Result:
+def handmade(model: models.PreferenceModel, time: float | None) -> Result:
     return Result(
         model=model,
+        assume="unstructured",
         sampler="custom",
         stopping="custom",
         existence="assumed",
@@ -214,6 +215,8 @@ def handmade(model: models.PreferenceModel) -> Result:
         budgets=(7,),
         max_comparisons=1000,
         seed=0,
+        time=time,
+        proportions=None,
         stopping_time=np.array([[10, 90], [20, -1], [40, 70], [30, 200]]),
         recommendation=np.array([[1, 1], [0, -1], [1, -2], [3, 1]]),
         budget_recommendation=np.array([[1], [0], [1], [2]]),
@@ -224,10 +227,10 @@ def handmade(model: models.PreferenceModel) -> Result:
 
 def test_summary() -> None:
     """Errors, intervals, means with censored runs at the limit, and ratios, each computed by other means."""
-    result = handmade(EASY)
+    time = characteristic_time(EASY).time
+    result = handmade(EASY, time)
     assert result.errors().tolist() == [[False, False], [True, False], [False, True], [True, False]]
     assert result.correct_selection()[:, 0].tolist() == [True, False, True, False]
-    time = characteristic_time(EASY).time
     spent = [np.array([10.0, 20, 40, 30]), np.array([90.0, 1000, 70, 200])]
     for level, sample, errors, censored in zip(result.summary(), spent, (2, 1), (0.0, 0.25), strict=True):
         exact = stats.binomtest(errors, 4).proportion_ci(0.95, "exact")
@@ -243,7 +246,7 @@ def test_summary() -> None:
 
 def test_summary_without_a_winner() -> None:
     """Every named policy is an error, the finding that there is none is not, and there is no bound to compare with."""
-    result = handmade(models.instances.make("no-winner", num_policies=4))
+    result = handmade(models.instances.make("no-winner", num_policies=4), None)
     assert result.errors().tolist() == [[True, True], [True, False], [True, False], [True, True]]
     assert not result.correct_selection().any()
     assert [(level.ratio, level.bound) for level in result.summary()] == [(None, None)] * 2

@@ -86,7 +86,7 @@ def test_tables_say_what_was_run(tmp_path: Path) -> None:
     table = pl.read_parquet(path / "table.parquet")
     assert table.shape[0] == 2 * 20 * (2 + 2)
     for cell, result in results:
-        mine = table.filter(pl.col("sampler") == cell.sampler)
+        mine = table.filter(pl.col("sampler") == cell.prepared.sampler)
         for index, delta in enumerate(ARGUMENTS.deltas):
             times = mine.filter(pl.col("delta") == delta).sort("replication")["comparisons"].fill_null(-1)
             np.testing.assert_array_equal(times, result.stopping_time[:, index])

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
 
 from llmpo_jax.report import curves, figures, spread, stored, style
 from llmpo_jax.theory.intervals import clopper_pearson
+from tests.report.toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Plan, Procedure, Replication, identify, start, step
-from llmpo_jax.engine.simulate import Settings, make_plan
 from llmpo_jax.protocol import Problem
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
@@ -37,7 +37,7 @@ def procedure(
 
 def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (1e-3,), seed: int = 0) -> Plan:
     """The plan of a long run, with thresholds in the procedure's dtype."""
-    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence), seed)
+    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence, seed=seed))
     dtype = chosen.problem.dtype
     return plan._replace(
         winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)

@@ -183,7 +183,7 @@ class Run:
         least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, null)
         mu = sigmoid(self.z @ self.theta)
         likelihood = self.wins @ np.log(mu) + (self.counts - self.wins) @ np.log(1 - mu)
-        return likelihood + least + self.t * math.log(2), theta
+        return float(likelihood + least + self.t * math.log(2)), theta
 
     def weigh_likelihoods(self) -> None:
         rival = int(np.argmin(self.approximate()))

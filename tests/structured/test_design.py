@@ -16,6 +16,7 @@ from llmpo_jax.theory import linear
 from tests.structured import reference
 
 MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
+assert isinstance(MODEL, models.LinearBradleyTerry)
 KNOWN = models.identify_features(MODEL)
 PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66))
 samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())

@@ -1,0 +1,285 @@
+"""The structured bound: the oracle, an independent convex solver, a recomputed certificate, and its own symmetries."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from scipy import optimize
+from scipy.special import expit, log_expit
+
+from llmpo_jax import BradleyTerry, LinearBradleyTerry, Tabular, characteristic_time, lower_bound, models
+from llmpo_jax.theory import structured
+from llmpo_jax.theory.divergence import confidence_divergence
+from llmpo_jax.theory.structured import FORMS, StructuredTime
+from tests.shared_files import SHARED, shared
+
+ORACLE = SHARED / "oracle" / "structured.json"
+ORACLE_NAMES = [entry["name"] for entry in json.loads(ORACLE.read_text())] if ORACLE.exists() else ["sphere-4-2"]
+forms = pytest.mark.parametrize("form", FORMS)
+
+
+def oracle(name: str) -> tuple[np.ndarray, np.ndarray, dict]:
+    entry = next(entry for entry in json.loads(shared("oracle/structured.json").read_text()) if entry["name"] == name)
+    return np.array(entry["features"]), np.array(entry["theta"]), entry
+
+
+def sphere(num_policies: int, dimension: int, seed: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    features, theta = rng.normal(size=(num_policies, dimension)), rng.normal(size=dimension)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, scale * theta / np.linalg.norm(theta)
+
+
+def costs(features: np.ndarray, theta: np.ndarray, proportions: np.ndarray, form: str) -> np.ndarray:
+    """[K - 1, P], what each pair costs at the cheapest alternative of each rival, by a general purpose minimiser.
+
+    The alternatives of rival k lie on `c . lambda = 0`: lambda is written in a basis of that plane (of the learnable
+    directions), where scipy's trust region method finds the least cost.
+    """
+    scores = features @ theta
+    best = int(np.argmax(scores))
+    first, second = np.triu_indices(len(scores), 1)
+    z, w = features[first] - features[second], proportions[first, second]
+    mu = expit(z @ theta)
+    span = np.linalg.svd(features - features.mean(axis=0))[2][: np.linalg.matrix_rank(features - features.mean(axis=0))]
+    rows = []
+    for k in range(len(scores)):
+        if k == best:
+            continue
+        c = features[best] - features[k]
+        plane = span[:0] if len(span) == 1 else np.linalg.svd((span @ c)[None])[2][1:] @ span
+        centre = theta - c * (c @ theta) / (c @ c)
+        if form == "fisher":
+            curve = (z.T * (w * mu * (1 - mu))) @ z
+            along = -plane.T @ np.linalg.solve(plane @ curve @ plane.T, plane @ curve @ (centre - theta))
+            rows.append(mu * (1 - mu) * (z @ (centre + along - theta)) ** 2 / 2)
+            continue
+
+        def cost(y: np.ndarray, centre: np.ndarray = centre, plane: np.ndarray = plane) -> np.ndarray:
+            logits = z @ (centre + y @ plane)
+            own = mu * log_expit(z @ theta) + (1 - mu) * log_expit(-z @ theta)
+            return own - mu * log_expit(logits) - (1 - mu) * log_expit(-logits)
+
+        def gradient(y: np.ndarray, centre: np.ndarray = centre, plane: np.ndarray = plane) -> np.ndarray:
+            return plane @ (z.T @ (w * (expit(z @ (centre + y @ plane)) - mu)))
+
+        def hessian(y: np.ndarray, centre: np.ndarray = centre, plane: np.ndarray = plane) -> np.ndarray:
+            chance = expit(z @ (centre + y @ plane))
+            return plane @ (z.T * (w * chance * (1 - chance))) @ z @ plane.T
+
+        found = optimize.minimize(
+            lambda y, cost=cost: w @ cost(y),
+            np.zeros(len(plane)),
+            jac=gradient,
+            hess=hessian,
+            method="trust-exact",
+            options={"gtol": 1e-12, "maxiter": 500},
+        )
+        rows.append(cost(found.x))
+    return np.array(rows)
+
+
+def bounds(features: np.ndarray, theta: np.ndarray, found: StructuredTime) -> tuple[float, float]:
+    """Lower and upper bound on 1 / T*: the value of the proportions, and the best prices by a linear program."""
+    found_costs = costs(features, theta, found.proportions, found.form)
+    first, second = np.triu_indices(len(features), 1)
+    lower = float((found_costs @ found.proportions[first, second]).min())
+    rivals, pairs = found_costs.shape
+    least = optimize.linprog(
+        np.r_[np.zeros(rivals), 1],
+        A_ub=np.c_[found_costs.T / lower, -np.ones(pairs)],
+        b_ub=np.zeros(pairs),
+        A_eq=[np.r_[np.ones(rivals), 0]],
+        b_eq=[1],
+    )
+    return lower, float(least.fun) * lower
+
+
+@forms
+@pytest.mark.parametrize("name", ORACLE_NAMES)
+def test_oracle(name: str, form: str) -> None:
+    """Every reference value to 2e-4, and the certificate as stated when recomputed by other means."""
+    features, theta, entry = oracle(name)
+    started = time.perf_counter()
+    found = characteristic_time(LinearBradleyTerry(features, theta), form=form)
+    assert time.perf_counter() - started < 1
+    assert isinstance(found, StructuredTime)
+    assert found.time == pytest.approx(entry[form]["characteristic_time"], rel=2e-4)
+    assert (found.status, found.winner, found.form) == ("optimal", entry["winner"], form)
+    assert found.relative_gap <= 1e-4
+    assert found.proportions.sum() == pytest.approx(1)
+    assert (np.triu(found.proportions, 1) == found.proportions).all() and (found.proportions >= 0).all()
+    lower, upper = bounds(features, theta, found)
+    assert 1 / found.time == pytest.approx(lower, rel=1e-6)
+    # The program's prices are the best ones or worse, so its own gap is the larger.
+    assert -1e-6 <= upper / lower - 1 <= found.relative_gap + 1e-6
+
+
+def fisher_by_cvxpy(features: np.ndarray, theta: np.ndarray) -> float:
+    """T* of the Fisher form as a semidefinite program: `c . H^-1 c <= t` is a matrix fractional constraint."""
+    scores = features @ theta
+    best = int(np.argmax(scores))
+    first, second = np.triu_indices(len(scores), 1)
+    z = features[first] - features[second]
+    mu = expit(z @ theta)
+    w = cp.Variable(len(z), nonneg=True)
+    information = z.T @ cp.diag(cp.multiply(mu * (1 - mu), w)) @ z
+    worst = [
+        cp.matrix_frac((features[best] - features[k]) / (scores[best] - scores[k]), information)
+        for k in range(len(scores))
+        if k != best
+    ]
+    problem = cp.Problem(cp.Minimize(cp.max(cp.hstack(worst))), [cp.sum(w) == 1])
+    problem.solve(solver=cp.CLARABEL)
+    return 2 * float(np.asarray(problem.value))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fisher_against_cvxpy(seed: int) -> None:
+    """Random instances, scaled up so that the forms differ."""
+    features, theta = sphere(7, 3, seed, scale=3.0)
+    assert structured.solve(features, theta, "fisher").time == pytest.approx(fisher_by_cvxpy(features, theta), rel=2e-4)
+
+
+@forms
+def test_one_dimension_by_hand(form: str) -> None:
+    """Two policies with one feature: T* is one over the information of their only pair."""
+    theta = np.array([0.8])
+    mu = expit(0.8)
+    divergence = mu * np.log(2 * mu) + (1 - mu) * np.log(2 * (1 - mu))
+    value = divergence if form == "exact" else mu * (1 - mu) * 0.8**2 / 2
+    found = structured.solve(np.array([[1.0], [0.0]]), theta, form)
+    assert found.time == pytest.approx(1 / value, rel=1e-9)
+    assert found.proportions[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_pairs(form: str) -> None:
+    """K = 64, d = 16: 2,016 pairs to a gap of 1e-3, in under 10 seconds."""
+    features, theta = sphere(64, 16, 0)
+    started = time.perf_counter()
+    found = structured.solve(features, theta, form, tolerance=1e-3)
+    assert time.perf_counter() - started < 10
+    assert found.status == "optimal" and found.relative_gap <= 1e-3
+    lower, upper = bounds(features, theta, found)
+    assert upper / lower - 1 <= 1e-3 and 1 / found.time == pytest.approx(lower, rel=1e-5)
+
+
+def test_regularised_solution_is_unique() -> None:
+    """From 20 random starts the proportions agree to 1e-3 in the 1-norm; unregularised they need not be unique."""
+    features, theta = sphere(8, 3, 1)
+    rng = np.random.default_rng(0)
+    starts = [rng.dirichlet(np.ones(28)) * 0.99 + 0.01 / 28 for _ in range(20)]
+    found = [structured.solve(features, theta, regularisation=1e-2, start=start).proportions for start in starts]
+    assert max(np.abs(one - found[0]).sum() for one in found) < 1e-3
+    assert all(np.abs(one - found[0]).sum() > 0.5 for one in (np.triu(np.ones((8, 8)), 1) / 28,))
+
+
+def test_regularised_value_converges() -> None:
+    """The value lost is between 0 and rho / 2 of it, and falls with rho (theory, section 3)."""
+    features, theta = sphere(8, 3, 1)
+    best = structured.solve(features, theta, tolerance=1e-9).time
+    lost = [
+        structured.solve(features, theta, regularisation=rho, tolerance=1e-9).time / best - 1
+        for rho in (1.0, 0.3, 0.1, 0.03, 0.01)
+    ]
+    for rho, share in zip((1.0, 0.3, 0.1, 0.03, 0.01), lost, strict=True):
+        assert -1e-8 <= 1 - 1 / (1 + share) <= rho / 2
+    assert lost[0] > 1e-3 and lost[-1] < 1e-5 and (np.diff(lost) < 1e-8).all()
+
+
+def test_regularised_proportions_spread_out() -> None:
+    """The penalty is on the square of the proportions, so they come closer to equal, at a price that is stated."""
+    features, theta = sphere(8, 3, 1)
+    plain, spread = (structured.solve(features, theta, regularisation=rho) for rho in (1e-3, 10.0))
+    assert np.sum(spread.proportions**2) < 0.9 * np.sum(plain.proportions**2)
+    assert spread.relative_gap > plain.relative_gap
+
+
+@forms
+def test_only_differences_matter(form: str) -> None:
+    """Another basis, units, origin, a redundant feature and other numbers of the policies leave T* as it is."""
+    features, theta = sphere(7, 3, 4)
+    expected = structured.solve(features, theta, form, tolerance=1e-8)
+    rng = np.random.default_rng(1)
+    basis = rng.normal(size=(3, 3)) * [1, 100, 0.01]
+    changed = structured.solve(features @ basis + [5, -3, 1], np.linalg.solve(basis, theta), form, tolerance=1e-8)
+    assert changed.time == pytest.approx(expected.time, rel=1e-6)
+    redundant = structured.solve(np.c_[features, features.sum(axis=1)], np.r_[theta, 0], form, tolerance=1e-8)
+    assert redundant.time == pytest.approx(expected.time, rel=1e-6)
+    order = rng.permutation(7)
+    relabelled = structured.solve(features[order], theta, form, regularisation=1e-2)
+    expected = structured.solve(features, theta, form, regularisation=1e-2)
+    both = expected.proportions + expected.proportions.T
+    np.testing.assert_allclose(relabelled.proportions, np.triu(both[np.ix_(order, order)], 1), atol=2e-4)
+    assert order[relabelled.winner] == expected.winner
+
+
+def test_forms_part_as_the_gap_grows() -> None:
+    """Fisher's form is the second order of the exact one: they agree for small gaps and differ for large ones."""
+    features, theta = sphere(8, 3, 0)
+    ratio = [
+        structured.solve(features, theta * scale, "fisher").time / structured.solve(features, theta * scale).time
+        for scale in (0.05, 0.5, 3.0)
+    ]
+    assert ratio[0] == pytest.approx(1, abs=2e-3)
+    assert abs(ratio[1] - 1) > 3 * abs(ratio[0] - 1) and abs(ratio[2] - 1) > 0.1
+
+
+def test_bradley_terry_assumed_structured() -> None:
+    """One-hot features: T* is that of the linear model on them, and at most that of the unstructured space."""
+    model = BradleyTerry([1.0, 0.4, 0.0, -0.3])
+    found = characteristic_time(model, assume="structured")
+    linear = characteristic_time(LinearBradleyTerry(np.eye(4), [1.0, 0.4, 0.0, -0.3]))
+    assert found.time == pytest.approx(linear.time, rel=1e-9)
+    assert found.time < characteristic_time(model).time * (1 + 1e-4)
+    bound = lower_bound(model, 0.05, assume="structured")
+    assert bound == pytest.approx(found.time * confidence_divergence(0.05), rel=1e-9)
+
+
+def test_more_features_take_more_comparisons() -> None:
+    """A larger space holds more alternatives."""
+    features, theta = sphere(6, 4, 2)
+    model = LinearBradleyTerry(features, theta)
+    wider = LinearBradleyTerry(np.c_[features, np.eye(6)[:, 0]], np.r_[theta, 0])
+    assert characteristic_time(model).time <= characteristic_time(wider).time * (1 + 1e-4)
+    assert characteristic_time(wider).time <= characteristic_time(model, assume="unstructured").time * (1 + 1e-4)
+
+
+def test_it_is_computed_in_float64() -> None:
+    """Whatever the model's type: float32 features change T* by their own rounding only."""
+    features, theta = sphere(6, 3, 5)
+    single = LinearBradleyTerry(features.astype(np.float32), theta.astype(np.float32))
+    found = characteristic_time(single)
+    assert found.proportions.dtype == np.float64
+    assert found.time == pytest.approx(characteristic_time(LinearBradleyTerry(features, theta)).time, rel=1e-3)
+
+
+TWIN = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+LINEAR = LinearBradleyTerry([[1.0, 0.0], [0.0, 1.0], [0.3, 0.2]], [1.0, 0.5])
+structured_time = functools.partial(characteristic_time, assume="structured")
+BAD = [
+    (lambda: structured_time(LINEAR, form="exakt"), "form = 'exakt'.*did you mean 'exact'"),
+    (lambda: structured_time(LINEAR, regularisation=-1), "regularisation = -1, expected a finite number >= 0"),
+    (lambda: structured_time(LINEAR, tolerance=0), r"tolerance = 0, expected a number in \(0, 1\)"),
+    (lambda: structured_time(LINEAR, "certify"), "existence = 'certify', expected 'assumed' in the structured space"),
+    (lambda: characteristic_time(LINEAR, assume="linear"), "assume = 'linear', expected 'unstructured' or"),
+    (lambda: structured_time(models.instances.make("cyclic", 5)), "no Bradley-Terry model, expected LinearBradley"),
+    (lambda: structured_time(Tabular([[0.5, 0.6], [0.4, 0.5]])), "no Bradley-Terry model, expected LinearBradley"),
+    (lambda: structured_time(LinearBradleyTerry(TWIN, [1.0, 0.5])), "features of policy-0 and policy-1 are equal"),
+    (
+        lambda: structured_time(LinearBradleyTerry([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], [1.0, 1.0])),
+        "policies 0, 1 share the best score, expected a unique winner",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_arguments(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
