@@ -28,9 +28,9 @@ from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.intervals import clopper_pearson
 
 DELTAS = (0.1, 0.05, 0.01, 1e-10)
-INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12)), "linear-embedded:32,8")
+INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12)), "linear-embedded:32,8,seed=6")
 MAIN = INSTANCES[0]
-SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5")
+SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5,seed=5")
 LIMIT = 400_000
 
 
