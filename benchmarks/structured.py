@@ -2,8 +2,9 @@
 
     python benchmarks/structured.py                   about an hour on 2 cores
     python benchmarks/structured.py --quick
-    python benchmarks/structured.py --only bound      one part: bound, baselines, pac, space or speed
+    python benchmarks/structured.py --only bound      one part: forms, bound, baselines, pac, space or speed
 
+forms: T* by the exact program and by Fisher's form, as the scores are spread out.
 bound: mean stopping time of llm-po as a multiple of T* log(1 / delta), for all three stopping rules.
 baselines: how many times the comparisons of llm-po each sampler needs at the same stopping rule. Censored runs enter at
     the limit, so where there are any the multiple is a lower bound.
@@ -23,7 +24,7 @@ import jax
 import numpy as np
 from sample_complexity import _ratio
 
-from llmpo_jax import LinearBradleyTerry, Result, Tabular, simulate, win_probabilities
+from llmpo_jax import LinearBradleyTerry, Result, Tabular, characteristic_time, simulate, win_probabilities
 from llmpo_jax.engine import lanes
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.intervals import clopper_pearson
@@ -31,6 +32,7 @@ from llmpo_jax.theory.intervals import clopper_pearson
 DELTAS = (0.1, 0.05, 0.01, 1e-10)
 INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12)), "linear-embedded:32,8,seed=6")
 MAIN = INSTANCES[0]
+FORMS = tuple(f"linear-bradley-terry:8,3,seed={seed}" for seed in range(8))
 SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5,seed=5")
 LIMIT = 400_000
 BASELINE_LIMITS = {"e-process": 50_000, "stylised": 50_000, "mixture": 100_000}
@@ -41,6 +43,20 @@ def linear(name: str) -> LinearBradleyTerry:
     source = common.source(name)
     assert source is not None and isinstance(source.model, LinearBradleyTerry)
     return source.model
+
+
+def forms() -> list[dict]:
+    """The two programs on the same features and direction of theta, the scores scaled up step by step."""
+    rows = []
+    for name in FORMS:
+        model = linear(name)
+        scores = np.sort(np.asarray(model.features) @ np.asarray(model.theta))
+        for scale in np.geomspace(0.1, 30, 16):
+            scaled = LinearBradleyTerry(model.features, scale * model.theta)
+            exact, fisher = (characteristic_time(scaled, form=form, tolerance=1e-5) for form in ("exact", "fisher"))
+            gap, spread = scale * (scores[-1] - scores[-2]), scale * (scores[-1] - scores[0])
+            rows.append({"instance": name, "gap": gap, "spread": spread, "exact": exact.time, "fisher": fisher.time})
+    return rows
 
 
 def _row(result: Result, name: str, index: int) -> dict:
@@ -198,10 +214,11 @@ def speed() -> list[dict]:
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--only", choices=("bound", "baselines", "pac", "space", "speed"), help="run one part")
+    parser.add_argument("--only", choices=("forms", "bound", "baselines", "pac", "space", "speed"), help="run one part")
     options = parser.parse_args()
     many = 30 if options.quick else 300
     parts = {
+        "forms": ("T* by the exact program and by Fisher's form", forms),
         "bound": ("llm-po: mean stopping time / (T* log(1/delta))", lambda: against_bound(many)),
         "baselines": ("Comparisons needed, as a multiple of llm-po", lambda: against_baselines(many)),
         "pac": ("Error rates, exact 1 - 1e-6 interval", lambda: error_rates(100 if options.quick else 1000)),

@@ -102,6 +102,64 @@ def test_identify_finds_that_there_is_no_winner(tmp_path: Path, capsys: pytest.C
     assert "There is no Condorcet winner, at error level 0.05" in capsys.readouterr().out
 
 
+def features(path: Path, rows: list[str]) -> str:
+    file = path / "features.csv"
+    file.write_text("policy,length,tone\n" + "\n".join(rows) + "\n")
+    return str(file)
+
+
+def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linear instance is run in the structured space, all its samplers by default, without being told to."""
+    monkeypatch.chdir(tmp_path)
+    asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--deltas", "0.1")
+    assert run("study", "linear-bradley-terry:6,2", *asked, "--budgets", "50") == 0
+    folder = tmp_path / "results" / "linear-bradley-terry-6-2"
+    samplers = pl.read_csv(folder / "summary.csv")["sampler"].to_list()
+    assert samplers[:2] == ["llm-po", "llm-po-oracle"] and len(samplers) == 7
+    assert (folder / "figures" / "proportions.png").stat().st_size > 10_000
+    assert "llm-po-oracle" in capsys.readouterr().out
+
+
+def test_study_with_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A win matrix with features from a file; a feature too many is noted in one line, and the study goes on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wins.csv").write_text(",a,b,c\na,0.5,0.6,0.9\nb,0.4,0.5,0.8\nc,0.1,0.2,0.5\n")
+    file = features(tmp_path, ["c,0,0", "b,1,1", "a,2,2"])
+    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "50")
+    assert run("study", "wins.csv", "--features", file, *asked) == 0
+    note = [line for line in capsys.readouterr().err.splitlines() if line.startswith("llmpo-jax: note: ")]
+    assert len(note) == 1 and "rank 1 of 2" in note[0]
+    manifest = json.loads((tmp_path / "results" / "wins" / "manifest.json").read_text())
+    assert manifest["complete"] and manifest["arguments"]["features"] == file
+
+
+def test_structured_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bound", "linear-bradley-terry:8,3", "--json") == 0
+    finding = json.loads(capsys.readouterr().out)
+    assert finding["space"] == "structured" and set(finding["forms"]) == {"exact", "fisher"}
+    assert finding["forms"]["exact"]["status"] == "optimal" and finding["forms"]["exact"]["relative_gap"] <= 1e-4
+    assert run("bound", "bradley-terry:5", "--assume", "structured") == 0
+    assert "by the Fisher form" in capsys.readouterr().out
+
+
+def test_identify_with_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Policies that never met are told apart by what their features share with others."""
+    rows = ["a,b,model_a"] * 60 + ["c,d,model_a"] * 60 + ["a,b,model_b"] * 8 + ["c,d,model_b"] * 8
+    file = features(tmp_path, ["a,3,0", "b,1,0.1", "c,2,0", "d,0,0.3"])
+    log = battles(tmp_path, rows)
+    assert run("identify", log, "--replications", "20") == 0
+    assert "Undecided" in capsys.readouterr().out
+    assert run("identify", log, "--features", file, "--replications", "20") == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "taken to follow a linear Bradley-Terry model of the features" in words
+    assert "Undecided" in words or "The best policy is a" in words
+    assert "no features for d" in fails(
+        capsys, "identify", log, "--features", features(tmp_path, ["a,1,0", "b,1,1", "c,2,1"])
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -119,6 +177,12 @@ def test_identify_finds_that_there_is_no_winner(tmp_path: Path, capsys: pytest.C
         (("bound", "no-winner:5"), "no Condorcet winner"),
         (("bound", "cyclic:6", "--delta", "0"), "delta"),
         (("identify", "missing.csv"), "missing.csv"),
+        (("bound", "cyclic:6", "--assume", "structured"), "no Bradley-Terry model"),
+        (("bound", "linear-bradley-terry:8,3,dimension=2"), "dimension"),
+        (("study", "cyclic:6", "--assume", "structured"), "the model has no features"),
+        (("study", "cyclic:6", "--features", "missing.csv"), "missing.csv"),
+        (("study", "linear-bradley-terry:6,2", "--existence", "certify"), "existence = 'certify'"),
+        (("study", "linear-bradley-terry:6,2", "--samplers", "llm-po-d-tracking"), "unknown structured sampler"),
     ],
 )
 def test_bad_arguments(

@@ -44,9 +44,8 @@ def correct_selection(findings: Findings) -> Figure | None:
     panels[0].set_ylabel("probability of correct selection")
     style.legend(figure, style.sampler_handles(findings), "sampler")
     note = (
-        "Bands: exact 95 % Clopper-Pearson intervals. A sampler that balances the evidence of the stopping rule, "
-        "as llm-po does, "
-        "chooses other pairs under another rule."
+        "Bands: exact 95 % Clopper-Pearson intervals. A sampler that looks at the evidence of the stopping rule, "
+        "as llm-po does in the unstructured space, chooses other pairs under another rule."
     )
     style.footer(figure, findings, "table.parquet", note)
     return figure

@@ -24,6 +24,7 @@ PANEL_WIDTH = 4.0
 LEGEND_WIDTH = 1.9
 _LETTER = 0.061
 """Inches that a letter of the footer takes, with a little to spare."""
+_TITLE_LETTER = 0.085
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ def new_figure(findings: Findings, subject: str, *, height: float, extra: float 
         panel.xaxis.label.set_fontsize(9)
         panel.yaxis.label.set_fontsize(9)
     facts = f"{shorten(findings.source, 48)}, K = {findings.num_policies}, {_runs(findings)}"
-    figure.suptitle(f"{subject}\n{facts}" if count == 1 else f"{subject}: {facts}", x=0.01, ha="left", fontsize=11)
+    title = f"{subject}: {facts}"
+    if len(title) * _TITLE_LETTER > PANEL_WIDTH * count:
+        title = f"{subject}\n{facts}"  # so that it does not run into the legend
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     for panel, rule in zip(panels, findings.rules, strict=True):
         panel.set_title(rule_label(rule), fontsize=10, color=GREY)
         panel.tick_params(labelsize=8.5)
