@@ -8,7 +8,9 @@ import numpy as np
 
 from llmpo_jax.engine.audit import audit
 from llmpo_jax.models import Battles
+from llmpo_jax.models.features import identified
 from tests import reference
+from tests.structured import reference as structured_reference
 
 
 def battles(n: int, ties: float, seed: int = 0) -> Battles:
@@ -59,3 +61,34 @@ def test_nothing_is_proven_by_nothing() -> None:
     assert found.refutation.tolist() == [0, 0, 0]
     assert found.refuter.tolist() == [-1, -1, -1]
     assert found.never_compared == ((0, 2),)
+
+
+FEATURES = np.array([[0.0, 0.3], [0.5, -0.2], [1.0, 0.4], [1.6, 0.0], [2.0, 0.1]])
+
+
+def test_audit_with_features() -> None:
+    """Refutations in the structured space: the literal record's peaks, and its log wealth against all at the end."""
+    log = battles(400, ties=0.0)
+    log = Battles(log.names, log.first[:320], log.second[:320], log.outcome[:320])
+    run = structured_reference.Run(identified(FEATURES).coordinates)
+    for first, second, outcome in zip(log.first, log.second, log.outcome, strict=True):
+        run.observe(int(first), int(second), outcome == 1)
+    expected = run.peak.copy()
+    for rival in set(range(5)) - {run.leader}:
+        expected[rival] = max(expected[rival], run.least(run.bets(rival), rival, run.null[rival])[0])
+    found = audit(log, FEATURES)
+    np.testing.assert_allclose(found.refutation, expected, atol=1e-2)
+    assert found.refuted(0.05).sum() >= 2 and not found.refuted(0.05)[run.leader]
+    assert found.refuter.tolist() == [run.leader if peak > 0 else -1 for peak in expected]
+    assert found.next_pair == run.next_pair()
+    assert found.never_compared == ((0, 4),)
+
+
+def test_ties_are_left_out_with_features() -> None:
+    """At the end of a period, ties change nothing: the log with 8 of them appended proves the same."""
+    log = battles(400, ties=0.0, seed=2)
+    first, second, outcome = (x[:160] for x in (log.first, log.second, log.outcome))
+    ties = np.zeros(8, int), np.ones(8, int), np.full(8, 0.5)
+    longer = Battles(log.names, *(np.concatenate(both) for both in zip((first, second, outcome), ties, strict=True)))
+    one, other = audit(Battles(log.names, first, second, outcome), FEATURES), audit(longer, FEATURES)
+    np.testing.assert_allclose(other.refutation, one.refutation, atol=0.05)

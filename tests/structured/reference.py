@@ -57,7 +57,8 @@ class Run:
     def next_pair(self) -> tuple[int, int]:
         """LLM-PO's pair, the one with the better estimate first."""
         i, j = self.pairs[int(np.argmin(self.counts - (self.t + 1) * self.w))]
-        scores = self.x @ self.theta
+        # Before the first refresh the longer row of features counts as the better one.
+        scores = self.x @ self.theta if self.t >= PERIOD else (self.x**2).sum(axis=1)
         return (j, i) if scores[j] > scores[i] else (i, j)
 
     def observe(self, first: int, second: int, won: bool) -> None:

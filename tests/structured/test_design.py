@@ -17,6 +17,7 @@ from tests.structured import reference
 
 MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
 assert isinstance(MODEL, models.LinearBradleyTerry)
+THETA = np.asarray(MODEL.theta)
 KNOWN = models.identify_features(MODEL)
 PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66))
 samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())
@@ -78,7 +79,7 @@ def test_the_projection_is_the_projection() -> None:
 def test_projected_gradient_finds_the_optimum() -> None:
     """At a fixed estimate the sampler's steps come within 10 % of the solver's value: their softmin's temperature."""
     fixed = linear.nothing_yet(PROBLEM)._replace(t=jnp.asarray(10**9, jnp.int32))
-    theta = KNOWN.parameter(np.asarray(MODEL.theta)).astype(np.float32)
+    theta = KNOWN.parameter(THETA).astype(np.float32)
     fixed = fixed._replace(estimate=jnp.asarray(theta), scores=jnp.asarray(KNOWN.coordinates @ theta, jnp.float32))
     start = STRUCTURED_SAMPLERS.get("llm-po").init(PROBLEM)
     improve = jax.jit(lambda w: jax.lax.fori_loop(0, 3000, lambda _, w: llm_po.improve(PROBLEM, fixed, w), w))

@@ -134,7 +134,7 @@ def fisher_by_cvxpy(features: np.ndarray, theta: np.ndarray) -> float:
         for k in range(len(scores))
         if k != best
     ]
-    problem = cp.Problem(cp.Minimize(cp.max(cp.hstack(worst))), [cp.sum(w) == 1])
+    problem = cp.Problem(cp.Minimize(cp.max(cp.hstack(worst))), [cp.Zero(cp.sum(w) - 1)])
     problem.solve(solver=cp.CLARABEL)
     return 2 * float(np.asarray(problem.value))
 
