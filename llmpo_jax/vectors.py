@@ -1,7 +1,7 @@
 """Small array idioms that XLA compiles well, for code written for one replication and batched by the engine.
 
-A variadic reduce (what `jnp.argmin` lowers to) and a scatter into a short vector are several times slower on CPU
-than the dense forms below, which become straight vector loops over the batch.
+On CPU, with the lanes in front: `jnp.min` of floats looks out for NaN and is several times slower than a plain
+comparison, and entries are better written one by one than by a pass over the whole vector.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import jax.numpy as jnp
 def argmin(values: jax.Array, tie: float = 0.0) -> jax.Array:
     """Index of the smallest entry of `values` [K] (int32), the lowest one among those within `tie` of it."""
     ids = jnp.arange(values.shape[0], dtype=jnp.int32)
-    return jnp.min(jnp.where(values <= jnp.min(values) + tie, ids, values.shape[0] - 1))
+    return jnp.min(jnp.where(values <= minimum(values) + tie, ids, values.shape[0] - 1))
+
+
+def minimum(values: jax.Array) -> jax.Array:
+    """The smallest entry of `values` [K], floats without NaN."""
+    top = jnp.asarray(jnp.inf, values.dtype)
+    return jax.lax.reduce(values, top, lambda a, b: jax.lax.select(a < b, a, b), (0,))
 
 
 def argmin_except(values: jax.Array, index: jax.Array, tie: float = 0.0) -> jax.Array:
@@ -28,26 +34,30 @@ def one_hot(index: jax.Array, size: int) -> jax.Array:
     return jnp.arange(size, dtype=jnp.int32) == index
 
 
+def take(values: jax.Array, *index: jax.Array) -> jax.Array:
+    """`values[index]` for indices known to lie in 0 .. K - 1: nothing is checked or wrapped around."""
+    return values.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
 def put(values: jax.Array, index: jax.Array, value: jax.Array) -> jax.Array:
     """`values` [K] with entry `index` replaced."""
-    return jnp.where(one_hot(index, values.shape[0]), value, values)
+    return values.at[index].set(value, mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def put_two(values: jax.Array, first: jax.Array, second: jax.Array, pair: jax.Array) -> jax.Array:
-    """`values` [K] with the entries `first` and `second` replaced by `pair` [2]."""
+    """`values` [K] with the entries `first` and `second`, two different ones, replaced by `pair` [2]."""
     return put(put(values, first, pair[0]), second, pair[1])
 
 
 def add_two(values: jax.Array, first: jax.Array, second: jax.Array, pair: jax.Array) -> jax.Array:
-    """`values` [K] with `pair` [2] added to the entries `first` and `second`."""
-    size = values.shape[0]
-    zero = jnp.zeros((), values.dtype)
-    return values + jnp.where(one_hot(first, size), pair[0], jnp.where(one_hot(second, size), pair[1], zero))
+    """`values` [K] with `pair` [2] added to the entries `first` and `second`, two different ones."""
+    # Written as old + new: the write then depends on the read, and XLA need not copy the vector first.
+    return put_two(values, first, second, take_two(values, first, second) + pair)
 
 
 def take_two(values: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
     """[2], the entries `first` and `second` of `values` [K]."""
-    return jnp.stack([values[first], values[second]])
+    return jnp.stack([take(values, first), take(values, second)])
 
 
 class Accumulator(NamedTuple):

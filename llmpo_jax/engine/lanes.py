@@ -10,7 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,17 +30,17 @@ from llmpo_jax.engine.replication import (
 from llmpo_jax.protocol import Problem
 from llmpo_jax.theory.linear import abstract_design
 
-Tree = TypeVar("Tree")
-
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little. A multiple of
 every space's period; as runs begin where segments do, all lanes are refreshed at the same comparison."""
 
+_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+"""XLA's other scheduler spreads the operations of a step over cores that have lanes of their own to run."""
 
-def _axes(lane: Tree) -> Tree:
-    """Where the lanes go in every array: last for scalars and vectors, so that XLA's loops over lanes are
-    vectorised; first for matrices, so that the row of one lane is contiguous."""
-    return jax.tree.map(lambda x: 0 if x.ndim >= 2 else -1, lane)
+
+def on_cpu() -> bool:
+    """Whether the default backend is the CPU."""
+    return jax.default_backend() == "cpu"
 
 
 def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
@@ -51,13 +51,12 @@ def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
 
 
 def _abstract_lanes(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
-    lane = _abstract_lane(procedure, plan)
+    """Every array of a lane with the lanes in front."""
 
-    def widen(leaf: jax.ShapeDtypeStruct, axis: int) -> jax.ShapeDtypeStruct:
-        shape = (lanes, *leaf.shape) if axis == 0 else (*leaf.shape, lanes)
-        return jax.ShapeDtypeStruct(shape, leaf.dtype)
+    def widen(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype)
 
-    return jax.tree.map(widen, lane, _axes(lane))
+    return jax.tree.map(widen, _abstract_lane(procedure, plan))
 
 
 class Draws(NamedTuple):
@@ -80,10 +79,8 @@ def _draw(
     Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
     whole segment at once, because threefry is a loop of small operations, slow inside a step.
     """
-    one = functools.partial(identify, num_policies, root)
-    axes = _axes(jax.eval_shape(one, replications[0]))
-    fresh = jax.vmap(one, out_axes=axes)(replications)
-    identity = Identity(jnp.where(free, fresh.key, old.key), jnp.where(free[None], fresh.shuffled, old.shuffled))
+    fresh = jax.vmap(functools.partial(identify, num_policies, root))(replications)
+    identity = Identity(jnp.where(free, fresh.key, old.key), jnp.where(free[:, None], fresh.shuffled, old.shuffled))
     times = jnp.where(free, 0, t)[None] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
 
     def draw(key: jax.Array, t: jax.Array) -> Draws:
@@ -107,35 +104,32 @@ def _advance(
     Returns:
         The lanes, which of them are over [L], and the comparisons made of each pair, int32 [K, K] upper triangle.
     """
-    axes = _axes(_abstract_lane(procedure, plan))
     k = procedure.problem.num_policies
 
     def refill(lane: Replication, free: jax.Array, idle: jax.Array, identity: Identity) -> Replication:
         fresh = start(procedure, plan, identity, idle)
         return jax.tree.map(lambda new, old: jnp.where(free, new, old), fresh, lane)
 
-    lanes = jax.vmap(refill, in_axes=(axes, 0, 0, axes.identity), out_axes=axes)(lanes, free, idle, identity)
+    lanes = jax.vmap(refill)(lanes, free, idle, identity)
 
     def one(lane: Replication, draw: Draws) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
         return step(procedure, plan, lane, draw.bits, jax.random.fold_in(draw.keys, 1))
 
     def body(carry: tuple[Replication, jax.Array], draw: Draws) -> tuple[tuple[Replication, jax.Array], None]:
         lanes, counts = carry
-        lanes, (first, second, counted) = jax.vmap(one, in_axes=(axes, 0), out_axes=(axes, 0))(lanes, draw)
+        lanes, (first, second, counted) = jax.vmap(one)(lanes, draw)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
         return (lanes, counts.at[low, high].add(counted.astype(jnp.int32))), None
 
     def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
         (lanes, counts), _ = jax.lax.scan(body, carry, draws)
-        lanes = jax.vmap(functools.partial(refresh, procedure, plan), in_axes=(axes,), out_axes=axes)(lanes)
-        return (lanes, counts), None
+        return (jax.vmap(functools.partial(refresh, procedure, plan))(lanes), counts), None
 
     length = procedure.space.period
     blocks = jax.tree.map(lambda x: x.reshape(SEGMENT // length, length, *x.shape[1:]), draws)
     first = (lanes, jnp.zeros((k, k), jnp.int32))
     (lanes, counts), _ = jax.lax.scan(period, first, blocks) if length > 1 else jax.lax.scan(body, first, draws)
-    over = jax.vmap(functools.partial(finished, plan), in_axes=(axes,))(lanes)
-    return lanes, over, counts
+    return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
 
 
 class Program(NamedTuple):
@@ -187,7 +181,7 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
 
     def compile_advance() -> jax.stages.Compiled:
         advance = jax.jit(functools.partial(_advance, procedure), donate_argnums=1)
-        return advance.lower(plan, state, free, free, *drawn).compile()
+        return advance.lower(plan, state, free, free, *drawn).compile(_OPTIONS if on_cpu() else None)
 
     return Program(
         draw=_once((k, lanes), lambda: jax.jit(draw).lower(*identity).compile()),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from llmpo_jax import vectors
 from llmpo_jax.protocol import CENSORED, NO_WINNER, Design, Problem, Sampler, State, StoppingRule
 from llmpo_jax.spaces import UNSTRUCTURED, Space
 
@@ -149,8 +150,8 @@ def step(
     evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
     first, second, sampler_state = sampler.select(problem, key, rep.statistics, evidence, rep.sampler)
     numbering = _numbering(procedure, rep.identity)
-    true_first, true_second = numbering[first], numbering[second]
-    won = bits < plan.chances[true_first, true_second]
+    true_first, true_second = vectors.take(numbering, first), vectors.take(numbering, second)
+    won = bits < vectors.take(plan.chances, true_first, true_second)
     comparison = space.judged(rep.statistics, first, second, won)
     rep = rep._replace(
         statistics=space.observe(problem, rep.statistics, comparison),
@@ -187,8 +188,8 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     named = verdict.score >= plan.winner_thresholds
     absent = verdict.absence >= plan.absence_thresholds
     now = (rep.outcome.stopping_time < 0) & (named | absent) & _within(plan, rep)
-    recommendation = jnp.where(named, numbering[verdict.winner], NO_WINNER)
-    leader = numbering[statistics.leader]
+    recommendation = jnp.where(named, vectors.take(numbering, verdict.winner), NO_WINNER)
+    leader = vectors.take(numbering, statistics.leader)
     return Outcome(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),

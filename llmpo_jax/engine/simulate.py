@@ -18,8 +18,9 @@ from llmpo_jax.engine.result import Result
 from llmpo_jax.models import PreferenceModel
 from llmpo_jax.protocol import CENSORED, Sampler, StoppingRule
 
-_CPU_LANES = 64
-"""Lanes of a worker on CPU: their records stay in the cache of one core, and wider ones are no faster per lane."""
+_CPU_LANES = 128
+"""Lanes of a worker on CPU: their records stay in the cache of one core; XLA splits wider arrays over all cores, which
+are busy with lanes of their own."""
 
 
 def simulate(
@@ -146,7 +147,7 @@ def run(
 
 def layout(replications: int) -> tuple[int, int]:
     """How many worker threads run how many lanes each: a thread per core on CPU, one wide one elsewhere."""
-    if jax.default_backend() != "cpu":
+    if not lanes_module.on_cpu():
         return 1, min(2**15, max(256, 2 ** (replications - 1).bit_length()))
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # A lane that has several replications to go through wastes little on waiting for the slowest one.
@@ -216,7 +217,6 @@ def _work(procedure: Procedure, plan: Plan, program: lanes_module.Program, num_l
         done = over & (indices >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
         if done.any():
-            # The arrays have the lanes last (see lanes._axes).
-            queue.put(indices[done], tuple(np.asarray(x)[:, done].T for x in lanes.outcome))
+            queue.put(indices[done], tuple(np.asarray(x)[done] for x in lanes.outcome))
         indices = np.where(over, -1, indices)
         free = over

@@ -39,7 +39,7 @@ def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, r
     odds = strength.odds(statistics.wins.astype(problem.dtype), statistics.losses.astype(problem.dtype))
     pooled = statistics.pooling >= 0
     prior = jnp.where(pooled, jnp.asarray(POOLED_PRIOR, problem.dtype), PAIR_PRIOR)
-    mean = jnp.where(pooled, strength.chance(odds[rival], odds), PAIR_MEAN)
+    mean = jnp.where(pooled, strength.chance(vectors.take(odds, rival), odds), PAIR_MEAN)
     centre = (wins + prior * mean) / (n + prior)
     width = BONUS * jnp.log1p(statistics.t.astype(problem.dtype)) / (n + 1)
     return (centre + width / 2 - jnp.sqrt(width * (centre * (1 - centre) + width / 4))) / (1 + width)
@@ -56,18 +56,18 @@ def _assumed(
     k = problem.num_policies
     leader = statistics.leader
     rival = vectors.argmin_except(evidence, leader, EVIDENCE_TIE)
-    swap = tests[leader] < LEADER_TESTS * jnp.sqrt(tests[rival])
+    swap = vectors.take(tests, leader) < LEADER_TESTS * jnp.sqrt(vectors.take(tests, rival))
     leader, rival = jnp.where(swap, rival, leader), jnp.where(swap, leader, rival)
-    tested = tests[rival] + 1
+    tested = vectors.take(tests, rival) + 1
 
-    row = statistics.record[rival].astype(problem.dtype)
+    row = vectors.take(statistics.record, rival).astype(problem.dtype)
     index = opponent_index(problem, statistics, rival, row)
     # The leader is the opponent at ties: it is the one most likely to beat everybody.
     index = jnp.where(vectors.one_hot(leader, k), index - 1e-6, index)
     opponent = vectors.argmin_except(index, rival)
     # Without forced exploration a rare run rules the right opponent out by early bad luck and never ends.
     counts = jnp.where(vectors.one_hot(rival, k), jnp.inf, row[:, 0] + row[:, 1])
-    fewest = jnp.min(counts) + 1
+    fewest = vectors.minimum(counts) + 1
     forced = fewest * jnp.sqrt(fewest) < tested / FORCED
     opponent = jnp.where(forced, vectors.argmin(counts), opponent)
     return rival, opponent, vectors.put(tests, rival, tested)

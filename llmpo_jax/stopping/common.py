@@ -42,7 +42,7 @@ def put_proofs(proofs: Proofs, comparison: Comparison, pair: jax.Array) -> Proof
     first, second = comparison.first, comparison.second
     rows, columns = jnp.stack([first, second]), jnp.stack([second, first])
     pairs = proofs.pairs.at[rows, columns].set(pair)
-    weakest = jnp.stack([jnp.min(pairs[first]), jnp.min(pairs[second])])
+    weakest = jnp.stack([vectors.minimum(pairs[first]), vectors.minimum(pairs[second])])
     return Proofs(pairs, vectors.put_two(proofs.weakest, first, second, weakest))
 
 
@@ -56,6 +56,6 @@ def verdict(refutations: jax.Array, proofs: Proofs | None, proof_penalty: jax.Ar
     if proofs is None:
         leader = vectors.argmin(refutations)
         others = jnp.where(vectors.one_hot(leader, refutations.shape[0]), jnp.inf, refutations)
-        return Verdict(leader, jnp.min(others), jnp.full_like(others[0], -jnp.inf))
+        return Verdict(leader, vectors.minimum(others), jnp.full_like(others[0], -jnp.inf))
     best = vectors.argmin(-proofs.weakest)
-    return Verdict(best, proofs.weakest[best] - proof_penalty, jnp.min(refutations))
+    return Verdict(best, proofs.weakest[best] - proof_penalty, vectors.minimum(refutations))
