@@ -35,7 +35,7 @@ MAIN = INSTANCES[0]
 FORMS = tuple(f"linear-bradley-terry:8,3,seed={seed}" for seed in range(8))
 SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5,seed=5")
 LIMIT = 400_000
-BASELINE_LIMITS = {"e-process": 50_000, "stylised": 50_000, "mixture": 100_000}
+BASELINE_LIMITS = {"e-process": 30_000, "stylised": 30_000, "mixture": 60_000}
 
 
 def linear(name: str) -> LinearBradleyTerry:

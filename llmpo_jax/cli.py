@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Study:
     llmpo-jax study wins.csv --deltas 0.05 1e-10 --max-comparisons 10000000
 
     llmpo-jax study linear-bradley-terry:32,8,seed=2 --samplers llm-po round-robin
+
+    srun --ntasks=8 llmpo-jax study bradley-terry:64 --replications 1000000 --processes
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
@@ -76,14 +79,27 @@ class Study:
     """Go on with a study that was interrupted."""
     overwrite: bool = False
     """Replace the study that the folder holds."""
+    processes: bool = False
+    """One of several processes that share the work, started by a launcher that JAX knows (Slurm, Kubernetes)."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where there is no such launcher; every process gets the same command but for its id."""
+    num_processes: int | None = None
+    """Of all processes (with --coordinator)."""
+    process_id: int | None = None
+    """0 to num_processes - 1 (with --coordinator). Process 0 alone writes and speaks."""
 
     def run(self) -> None:
+        from llmpo_jax.engine import processes
         from llmpo_jax.engine.storage import StudyFolder
         from llmpo_jax.engine.study import Arguments, run_study
         from llmpo_jax.report import figures
         from llmpo_jax.report.console import summary_table
         from llmpo_jax.report.stored import read_summary
 
+        where = (self.coordinator, self.num_processes, self.process_id)
+        if self.processes or any(value is not None for value in where):
+            processes.join(*where)
+        console.quiet = not processes.is_first()
         sources = self.sources or (DEFAULT_SOURCE,)
         arguments = Arguments(
             sources=sources,
@@ -109,13 +125,17 @@ class Study:
 
         try:
             run_study(arguments, folder, resume=self.resume, overwrite=self.overwrite, progress=progress)
+            if not processes.is_first():
+                return
             bar.update(task, description="drawing")
             drawn = figures.draw(folder.path)
             bar.update(task, description="done")
         except KeyboardInterrupt:
             bar.stop()
             console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
-            raise SystemExit(130) from None
+            sys.stdout.flush()
+            # Not by SystemExit, which would wait for programs that are still being compiled.
+            os._exit(130)
         finally:
             bar.stop()
         if self.deltas:

@@ -10,11 +10,13 @@ import functools
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from llmpo_jax.engine.replication import (
     Identity,
@@ -34,8 +36,19 @@ SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little. A multiple of
 every space's period; as runs begin where segments do, all lanes are refreshed at the same comparison."""
 
-_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-"""XLA's other scheduler spreads the operations of a step over cores that have lanes of their own to run."""
+BATCH = 512
+"""Replications whose identities are drawn together, ahead of their turn: a permutation is slow to draw."""
+
+SLOTS = 4
+"""Chunks of replications that may be in the lanes at the same time, each with pair counts of its own."""
+
+Tree = TypeVar("Tree")
+
+_LANES = P("lanes")
+"""Split along the first axis, that of the lanes."""
+
+_OPTIONS: dict[str, str | bool] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+"""For `_advance`. XLA's other scheduler tries to run the operations of a step side by side, which only costs."""
 
 
 def on_cpu() -> bool:
@@ -71,17 +84,33 @@ class Draws(NamedTuple):
     keys: jax.Array
 
 
-def _draw(
-    num_policies: int, root: jax.Array, old: Identity, t: jax.Array, free: jax.Array, replications: jax.Array
-) -> tuple[Identity, Draws]:
+class Fresh(NamedTuple):
+    """Identities of replications that are about to start.
+
+    Attributes:
+        keys: uint32 [..., 2], the data of their keys.
+        shuffled: int32 [..., K].
+    """
+
+    keys: Any
+    shuffled: Any
+
+
+def _identities(num_policies: int, root: jax.Array, replications: jax.Array) -> Fresh:
+    """The identities of these replications [BATCH]."""
+    found = jax.vmap(functools.partial(identify, num_policies, root))(replications)
+    return Fresh(jax.random.key_data(found.key), found.shuffled)
+
+
+def _draw(segment: int, old: Identity, t: jax.Array, free: jax.Array, fresh: Fresh) -> tuple[Identity, Draws]:
     """Who is in each lane for the next segment, and its randomness.
 
     Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
     whole segment at once, because threefry is a loop of small operations, slow inside a step.
     """
-    fresh = jax.vmap(functools.partial(identify, num_policies, root))(replications)
-    identity = Identity(jnp.where(free, fresh.key, old.key), jnp.where(free[:, None], fresh.shuffled, old.shuffled))
-    times = jnp.where(free, 0, t)[None] + jnp.arange(1, SEGMENT + 1, dtype=jnp.int32)[:, None]
+    new = Identity(jax.random.wrap_key_data(jnp.asarray(fresh.keys)), jnp.asarray(fresh.shuffled))
+    identity = Identity(jnp.where(free, new.key, old.key), jnp.where(free[:, None], new.shuffled, old.shuffled))
+    times = jnp.where(free, 0, t)[None] + jnp.arange(1, segment + 1, dtype=jnp.int32)[:, None]
 
     def draw(key: jax.Array, t: jax.Array) -> Draws:
         step_key = jax.random.fold_in(key, t)
@@ -96,13 +125,15 @@ def _advance(
     lanes: Replication,
     free: jax.Array,
     idle: jax.Array,
+    slots: jax.Array,
     identity: Identity,
     draws: Draws,
 ) -> tuple[Replication, jax.Array, jax.Array]:
     """Start anew in the `free` [L] lanes (`idle` [L] ones get nothing), then run all lanes for a segment.
 
     Returns:
-        The lanes, which of them are over [L], and the comparisons made of each pair, int32 [K, K] upper triangle.
+        The lanes, which of them are over [L], and the comparisons made of each pair by the lanes of each slot,
+        int32 [SLOTS, K, K] upper triangles.
     """
     k = procedure.problem.num_policies
 
@@ -119,34 +150,52 @@ def _advance(
         lanes, counts = carry
         lanes, (first, second, counted) = jax.vmap(one)(lanes, draw)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
-        return (lanes, counts.at[low, high].add(counted.astype(jnp.int32))), None
+        return (lanes, counts.at[slots, low, high].add(counted.astype(jnp.int32))), None
 
     def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
         (lanes, counts), _ = jax.lax.scan(body, carry, draws)
         return (jax.vmap(functools.partial(refresh, procedure, plan))(lanes), counts), None
 
     length = procedure.space.period
-    blocks = jax.tree.map(lambda x: x.reshape(SEGMENT // length, length, *x.shape[1:]), draws)
-    first = (lanes, jnp.zeros((k, k), jnp.int32))
+    blocks = jax.tree.map(lambda x: x.reshape(-1, length, *x.shape[1:]), draws)
+    first = (lanes, jnp.zeros((SLOTS, k, k), jnp.int32))
     (lanes, counts), _ = jax.lax.scan(period, first, blocks) if length > 1 else jax.lax.scan(body, first, draws)
     return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
 
 
 class Program(NamedTuple):
-    """The compiled programs of a procedure: `_draw` and `_advance` without their static arguments."""
+    """The compiled programs of a procedure: the functions above without their static arguments.
 
+    With several devices, each runs its share of the lanes and they never wait for each other within a segment.
+    """
+
+    identities: jax.stages.Compiled
     draw: jax.stages.Compiled
     advance: jax.stages.Compiled
+    mesh: Mesh | None
+
+    def place(self, arrays: Tree, *, split: bool = False) -> Tree:
+        """The arrays where the program wants them: whole on every device, or split along the lanes."""
+        if self.mesh is None:
+            return arrays
+        return jax.device_put(arrays, NamedSharding(self.mesh, _LANES if split else P()))
+
+    def identify(self, plan: Plan, replications: np.ndarray) -> Fresh:
+        """The identities of up to `BATCH` replications, drawn on the host's side."""
+        padded = np.pad(replications, (0, BATCH - len(replications)))
+        return Fresh(*(np.asarray(x)[: len(replications)] for x in self.identities(plan.root, padded)))
 
     def __call__(
-        self, plan: Plan, lanes: Replication, free: np.ndarray, replications: np.ndarray
-    ) -> tuple[Replication, jax.Array, jax.Array]:
-        """One segment, with `replications` [L] started in the `free` [L] lanes, negative ones for none."""
-        identity, draws = self.draw(plan.root, lanes.identity, lanes.statistics.t, free, replications)
+        self, plan: Plan, lanes: Replication, free: np.ndarray, idle: np.ndarray, slots: np.ndarray, fresh: Fresh
+    ) -> tuple[Replication, jax.Array, np.ndarray]:
+        """One segment: replications start in the `free` [L] lanes, as `fresh` [L] says, but for the `idle` ones."""
+        identity, draws = self.draw(lanes.identity, lanes.statistics.t, free, fresh)
         # A program whose inputs are still pending is queued behind those of other threads; with ready ones it runs in
         # the calling thread, beside the other workers.
         jax.block_until_ready(draws)
-        return self.advance(plan, lanes, free, free & (replications < 0), identity, draws)
+        lanes, over, counts = self.advance(plan, lanes, free, idle, slots, identity, draws)
+        # One block of counts per device.
+        return lanes, over, np.asarray(counts).reshape(-1, SLOTS, *counts.shape[1:]).sum(axis=0)
 
 
 _lock = threading.Lock()
@@ -175,18 +224,44 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
     state = _abstract_lanes(procedure, plan, lanes)
     free = jax.ShapeDtypeStruct((lanes,), jnp.bool_)
     numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
-    draw = functools.partial(_draw, k)
-    identity = (plan.root, state.identity, state.statistics.t, free, numbers)
-    drawn = jax.eval_shape(draw, *identity)
+    mesh = Mesh(np.array(jax.local_devices()), ("lanes",)) if jax.local_device_count() > 1 else None
+    fresh = Fresh(jax.ShapeDtypeStruct((lanes, 2), jnp.uint32), jax.ShapeDtypeStruct((lanes, k), jnp.int32))
+    who = (state.identity, state.statistics.t, free, fresh)
+    draw = functools.partial(_draw, SEGMENT)
+    drawn, drawn_specs = jax.eval_shape(draw, *who), (_LANES, P(None, "lanes"))
+
+    def compile_identities() -> jax.stages.Compiled:
+        batch = jax.ShapeDtypeStruct((BATCH,), jnp.int32)
+        return jax.jit(functools.partial(_identities, k)).lower(plan.root, batch).compile()
+
+    def compile_draw() -> jax.stages.Compiled:
+        return _compile(mesh, draw, who, (_LANES,) * 4, drawn_specs)
 
     def compile_advance() -> jax.stages.Compiled:
-        advance = jax.jit(functools.partial(_advance, procedure), donate_argnums=1)
-        return advance.lower(plan, state, free, free, *drawn).compile(_OPTIONS if on_cpu() else None)
+        advance = functools.partial(_advance, procedure)
+        inputs = (plan, state, free, free, numbers, *drawn)
+        return _compile(mesh, advance, inputs, (P(), *(_LANES,) * 4, *drawn_specs), (_LANES,) * 3, donate=(1,))
 
     return Program(
-        draw=_once((k, lanes), lambda: jax.jit(draw).lower(*identity).compile()),
-        advance=_once((procedure, deltas, budgets, lanes), compile_advance),
+        identities=_once(k, compile_identities),
+        draw=_once((k, lanes, SEGMENT, mesh), compile_draw),
+        advance=_once((procedure, deltas, budgets, lanes, SEGMENT, mesh), compile_advance),
+        mesh=mesh,
     )
+
+
+def _compile(
+    mesh: Mesh | None, function: Callable, inputs: tuple, specs: tuple, out: tuple, donate: tuple[int, ...] = ()
+) -> jax.stages.Compiled:
+    """`function` compiled for these abstract inputs, each device of the mesh running it on its share of the lanes."""
+    if mesh is not None:
+        places = [NamedSharding(mesh, spec) for spec in specs]
+        inputs = tuple(
+            jax.tree.map(lambda x, place=place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), whole)
+            for whole, place in zip(inputs, places, strict=True)
+        )
+        function = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
+    return jax.jit(function, donate_argnums=donate).lower(*inputs).compile(_OPTIONS if on_cpu() and donate else None)
 
 
 def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:

@@ -89,6 +89,13 @@ class Result:
         """bool [R, B], where the best guess at a budget is the Condorcet winner."""
         return self.budget_recommendation == condorcet_winner(self.model)
 
+    @property
+    def needed(self) -> int:
+        """Comparisons until each replication was over, together: the useful ones among `simulated`."""
+        spent = np.where(self.stopping_time < 0, self.max_comparisons, self.stopping_time)
+        last = spent.max(axis=1, initial=max(self.budgets, default=0))
+        return int(last.sum())
+
     def summary(self) -> tuple[Level, ...]:
         """One `Level` per delta."""
         errors = self.errors().sum(axis=0)

@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from llmpo_jax.engine.simulate import Arrays
+from llmpo_jax.engine.workers import Arrays
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StudyFolder:
     """The folder of one study.
 
     Raises:
-        ValueError: from `begin`, where the folder holds another study, something else, or cannot be written.
+        ValueError: where the folder holds another study, something else, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,8 +37,13 @@ class StudyFolder:
         self._manifest = path / "manifest.json"
         self._chunks = path / "chunks"
 
-    def begin(self, arguments: dict[str, Any], facts: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-        """Claim the folder for a study with these arguments."""
+    def begin(
+        self, arguments: dict[str, Any], facts: dict[str, Any], *, resume: bool, overwrite: bool
+    ) -> dict[str, Any]:
+        """Claim the folder for a study with these arguments, and return its manifest.
+
+        A study that is resumed keeps the size of its chunks, wherever it goes on.
+        """
         if self.path.is_dir() and any(self.path.iterdir()):
             if not self._manifest.is_file():
                 raise ValueError(f"{self.path} holds files that are no study; choose another --name")
@@ -50,14 +55,23 @@ class StudyFolder:
                 )
             else:
                 self._check_same(arguments)
+                facts = facts | {"chunk": self.read_manifest()["chunk"]}
+        manifest = {"format": FORMAT, "arguments": arguments, "complete": False, **facts}
         try:
             self._chunks.mkdir(parents=True, exist_ok=True)
-            self.write_manifest({"format": FORMAT, "arguments": arguments, "complete": False, **facts})
         except OSError as error:
             raise ValueError(f"cannot write to {self.path}: {error.strerror}") from error
+        self.write_manifest(manifest)
+        return manifest
 
     def _check_same(self, arguments: dict[str, Any]) -> None:
-        before = self.read_manifest()["arguments"]
+        manifest = self.read_manifest()
+        if manifest["format"] != FORMAT:
+            raise ValueError(
+                f"{self.path} was written by another version (format {manifest['format']}, now {FORMAT}), "
+                "which --resume cannot go on with; expected --overwrite or another --name"
+            )
+        before = manifest["arguments"]
         for name in sorted({*before, *arguments}):
             if before.get(name) != arguments.get(name):
                 raise ValueError(
@@ -76,11 +90,21 @@ class StudyFolder:
         self.write("manifest.json", lambda path: path.write_text(text))
 
     def write(self, name: str, writer: Callable[[Path], object]) -> None:
-        """Let `writer` make the file `name`, whole or not at all."""
+        """Let `writer` make the file `name`, whole or not at all.
+
+        Raises:
+            ValueError: it cannot be written; the message says why, and that what is there already is kept.
+        """
         target = self.path / name
         partial = target.with_name(target.name + ".partial")
-        writer(partial)
-        os.replace(partial, target)
+        try:
+            writer(partial)
+            os.replace(partial, target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise ValueError(
+                f"cannot write {target}: {error.strerror or error}; what is finished is kept, --resume goes on with it"
+            ) from error
 
     def has_chunk(self, name: str) -> bool:
         return (self._chunks / f"{name}.npz").is_file()

@@ -14,19 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from llmpo_jax import models
-from llmpo_jax.engine import lanes
+from llmpo_jax.engine import lanes, processes
 from llmpo_jax.engine.preparation import Prepared, Settings, default_space, prepare
 from llmpo_jax.engine.result import Result
-from llmpo_jax.engine.simulate import Arrays, layout, result, run
+from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
+from llmpo_jax.engine.workers import Arrays, Progress, chunk_size, layout, stream
 from llmpo_jax.spaces import space
-
-CHUNK = 2048
-"""Replications per chunk: what a killed study loses at most."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +97,10 @@ def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, .
     return tuple(name for name in registry.names() if known or not registry.get(name).oracle)
 
 
-def chunks(arguments: Arguments) -> Iterator[range]:
-    """The blocks of replications of every cell."""
-    for start in range(0, arguments.replications, CHUNK):
-        yield range(start, min(start + CHUNK, arguments.replications))
+def _blocks(arguments: Arguments, size: int) -> list[range]:
+    """The chunks of replications of every cell."""
+    starts = range(0, arguments.replications, size)
+    return [range(start, min(start + size, arguments.replications)) for start in starts]
 
 
 def run_study(
@@ -116,6 +113,9 @@ def run_study(
 ) -> list[tuple[Cell, Result]]:
     """Run what is still missing of a study, write its tables, and return the results cell by cell.
 
+    Where several processes have joined (`llmpo_jax.engine.processes`), all of them call this with the same arguments;
+    the folder is that of process 0, and so are the results.
+
     Args:
         arguments: what to do.
         folder: where it is kept.
@@ -124,42 +124,87 @@ def run_study(
         progress: called as `progress(cell label, finished replications, replications of the whole study)`.
 
     Raises:
-        ValueError: bad arguments, or a folder that holds something else.
+        ValueError: bad arguments, a folder that holds something else, or one that cannot be written (the chunks that
+            are finished are kept).
     """
-    cells = prepare_cells(arguments)
     started = time.time()
-    facts = machine_facts()
-    folder.begin(_plain(arguments), facts, resume=resume, overwrite=overwrite)
-    pending = [
-        (cell, block) for cell in cells for block in chunks(arguments) if not folder.has_chunk(_name(cell, block))
-    ]
+    cells = prepare_cells(arguments)
+    blocks, unfinished = _begun(arguments, folder, cells, resume, overwrite)
+    missing = [(cell, indices) for cell, indices in zip(cells, unfinished, strict=True) if indices]
     total = len(cells) * arguments.replications
-    finished = total - sum(len(block) for _, block in pending)
-    with ThreadPoolExecutor(os.cpu_count()) as compiler:
-        # The next programs are compiled side by side, and while the present one runs.
-        jobs = [compiler.submit(_compile, cell, len(block)) for cell, block in pending]
+    finished = total - sum(len(blocks[index]) for indices in unfinished for index in indices)
+    compiler = ThreadPoolExecutor(os.cpu_count())
+    # The next programs are compiled side by side, and while the present one runs.
+    for cell, indices in missing:
+        compiler.submit(_compile, cell, sum(len(processes.share(blocks[index])) for index in indices))
+    try:
+        for cell, indices in missing:
+            report = None
+            if progress is not None:
+                progress(cell.label, finished, total)
+                report = _reporter(progress, cell.label, finished, total)
+            for index, arrays in _finished_chunks(cell, [blocks[index] for index in indices], report):
+                if processes.is_first():
+                    folder.save_chunk(_name(cell, blocks[indices[index]]), arrays)
+            finished += sum(len(blocks[index]) for index in indices)
+    finally:
+        compiler.shutdown(wait=False, cancel_futures=True)
+    return _closed(arguments, folder, cells, blocks, started) if processes.is_first() else []
+
+
+def _begun(
+    arguments: Arguments, folder: StudyFolder, cells: list[Cell], resume: bool, overwrite: bool
+) -> tuple[list[range], list[list[int]]]:
+    """The chunks of the study, and for each cell which of them are still to be run; agreed among all processes."""
+    error, plan = None, None
+    if processes.is_first():
         try:
-            for cell, block in pending:
-                report = None
-                if progress is not None:
-                    progress(cell.label, finished, total)
-                    report = _reporter(progress, cell.label, finished, total)
-                folder.save_chunk(_name(cell, block), run(cell.prepared.procedure, cell.prepared.plan, block, report))
-                finished += len(block)
-        finally:
-            for job in jobs:
-                job.cancel()
-    results = [(cell, result(cell.prepared, _joined(arguments, cell, folder))) for cell in cells]
+            facts = machine_facts() | {"chunk": chunk_size() * jax.process_count()}
+            size = folder.begin(_plain(arguments), facts, resume=resume, overwrite=overwrite)["chunk"]
+            blocks = _blocks(arguments, size)
+            missing = [[i for i, b in enumerate(blocks) if not folder.has_chunk(_name(cell, b))] for cell in cells]
+            plan = blocks, missing
+        except (ValueError, OSError) as problem:
+            error = problem  # the others wait for word of it
+    error, plan = processes.agreed((error, plan))
+    if error is not None:
+        raise error
+    return plan
+
+
+def _finished_chunks(cell: Cell, missing: list[range], report: Progress | None) -> Iterator[tuple[int, Arrays]]:
+    """The chunks of a cell as they are completed, whole in process 0."""
+    parts = [processes.share(block) for block in missing]
+    done = stream(cell.prepared.procedure, cell.prepared.plan, parts, report)
+    if jax.process_count() == 1:
+        yield from done
+        return
+    # All processes must exchange the same chunk at the same time, so here they come in order.
+    ready: dict[int, Arrays] = {}
+    for index in range(len(missing)):
+        while index not in ready:
+            ready.update([next(done)])
+        yield index, processes.gathered(ready.pop(index))
+
+
+def _closed(
+    arguments: Arguments, folder: StudyFolder, cells: list[Cell], blocks: list[range], started: float
+) -> list[tuple[Cell, Result]]:
+    """Tables and manifest from all chunks."""
+    results = []
+    for cell in cells:
+        parts = [folder.load_chunk(_name(cell, block)) for block in blocks]
+        results.append((cell, result(cell.prepared, Arrays.joined(parts))))
     write_tables(folder, [(cell.source, found) for cell, found in results])
     simulated = sum(found.simulated for _, found in results)
-    folder.write_manifest(
-        {
-            **folder.read_manifest(),
-            "complete": True,
-            "seconds": round(time.time() - started, 1),
-            "comparisons": int(simulated),
-        }
-    )
+    needed = sum(found.needed for _, found in results)
+    end = {
+        "complete": True,
+        "seconds": round(time.time() - started, 1),
+        "comparisons": int(simulated),
+        "useful": round(needed / max(simulated, 1), 4),
+    }
+    folder.write_manifest({**folder.read_manifest(), **end})
     return results
 
 
@@ -169,10 +214,9 @@ def _compile(cell: Cell, replications: int) -> None:
     lanes.program(cell.prepared.procedure, len(settings.deltas), len(settings.budgets), width)
 
 
-def _reporter(
-    progress: Callable[[str, int, int], None], label: str, finished: int, total: int
-) -> Callable[[int, int], None]:
-    return lambda more, comparisons: progress(label, finished + more, total)
+def _reporter(progress: Callable[[str, int, int], None], label: str, finished: int, total: int) -> Progress:
+    number = jax.process_count()  # the others are about as far
+    return lambda more, comparisons: progress(label, finished + more * number, total)
 
 
 def _name(cell: Cell, block: range) -> str:
@@ -183,29 +227,13 @@ def _plain(arguments: Arguments) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(arguments).items()}
 
 
-def _joined(arguments: Arguments, cell: Cell, folder: StudyFolder) -> Arrays:
-    """All chunks of a cell as one run."""
-    parts = [folder.load_chunk(_name(cell, block)) for block in chunks(arguments)]
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    return Arrays(
-        stopping_time=joined("stopping_time"),
-        recommendation=joined("recommendation"),
-        budget_recommendation=joined("budget_recommendation"),
-        counts=np.sum([part.counts for part in parts], axis=0),
-        simulated=sum(part.simulated for part in parts),
-    )
-
-
 def machine_facts() -> dict[str, Any]:
     """Versions, code state and device, for the manifest."""
     names = ("llmpo-jax", "jax", "jaxlib", "numpy", "polars")
     return {
         "versions": {name: _version(name) for name in names} | {"python": platform.python_version()},
         "git": _git_state(),
-        "device": str(jax.devices()[0]),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes",
         "machine": platform.machine(),
     }
 

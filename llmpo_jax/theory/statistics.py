@@ -49,7 +49,9 @@ def observe(problem: Problem, statistics: Statistics, comparison: Comparison) ->
     sums, _ = statistics.sums.add_two(first, second, refutation.increment(comparison, problem.dtype))
     return Statistics(
         t=statistics.t + 1,
-        record=statistics.record.at[pair, pair[::-1]].set(jnp.stack([entry, entry[::-1]]), mode="promise_in_bounds", wrap_negative_indices=False),
+        record=statistics.record.at[pair, pair[::-1]].set(
+            jnp.stack([entry, entry[::-1]]), mode="promise_in_bounds", wrap_negative_indices=False
+        ),
         wins=vectors.add_two(statistics.wins, first, second, scores),
         losses=vectors.add_two(statistics.losses, first, second, scores[::-1]),
         sums=sums,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from llmpo_jax import models
-from llmpo_jax.engine import lanes, simulate
+from llmpo_jax.engine import lanes, simulate, workers
 from llmpo_jax.engine.result import Result
 
 MODEL = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.02)
@@ -59,12 +59,12 @@ def test_the_example_is_worth_comparing() -> None:
     assert (plain("epsilon-greedy").stopping_time < 0).any()
 
 
-@pytest.mark.parametrize(("workers", "width"), [(1, 5), (3, 4), (1, 16)])
+@pytest.mark.parametrize(("threads", "width"), [(1, 5), (3, 4), (1, 16)])
 @pytest.mark.parametrize("sampler", ["llm-po", "epsilon-greedy"])
-def test_lanes_and_threads(monkeypatch: pytest.MonkeyPatch, sampler: str, workers: int, width: int) -> None:
+def test_lanes_and_threads(monkeypatch: pytest.MonkeyPatch, sampler: str, threads: int, width: int) -> None:
     """A key or a state that belonged to the lane and not to the replication would show."""
     expected = plain(sampler)
-    monkeypatch.setattr(simulate, "layout", lambda *_: (workers, width))
+    monkeypatch.setattr(workers, "layout", lambda *_: (threads, width))
     assert_same(run(sampler), expected)
 
 

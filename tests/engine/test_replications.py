@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from llmpo_jax import models
-from llmpo_jax.engine import simulate
+from llmpo_jax.engine import simulate, workers
 from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Procedure
 from llmpo_jax.engine.result import Result
@@ -116,7 +116,7 @@ def in_both_precisions(name: str) -> tuple[np.ndarray, np.ndarray]:
         procedure = Procedure(Problem(8, dtype=dtype), SAMPLERS.get("llm-po"), STOPPING_RULES.get("e-process"))
         plan = make_plan(procedure, mu, Settings((0.1, 0.01), (), 100_000))
         with jax.numpy_dtype_promotion("standard"):  # the plan's thresholds are float32 in both
-            outcomes.append(simulate.run(procedure, plan, range(200)))
+            outcomes.append(workers.run(procedure, plan, range(200)))
     single, double = outcomes
     times = (single.stopping_time != double.stopping_time).any(axis=1)
     return times, (single.recommendation != double.recommendation).any(axis=1)

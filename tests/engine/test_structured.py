@@ -23,8 +23,7 @@ from llmpo_jax import (
     simulate,
     win_probabilities,
 )
-from llmpo_jax.engine import lanes
-from llmpo_jax.engine import simulate as engine
+from llmpo_jax.engine import lanes, workers
 from llmpo_jax.engine.result import Result
 from llmpo_jax.protocol import Problem, Thresholds
 from llmpo_jax.spaces import STRUCTURED
@@ -63,12 +62,12 @@ def assert_same(one: Result, other: Result) -> None:
 # The same, however it is run.
 
 
-@pytest.mark.parametrize(("workers", "width"), [(1, 5), (3, 4), (1, 32)])
+@pytest.mark.parametrize(("threads", "width"), [(1, 5), (3, 4), (1, 32)])
 @pytest.mark.parametrize("sampler", ["llm-po", "thompson"])
-def test_lanes_and_threads(monkeypatch: pytest.MonkeyPatch, sampler: str, workers: int, width: int) -> None:
+def test_lanes_and_threads(monkeypatch: pytest.MonkeyPatch, sampler: str, threads: int, width: int) -> None:
     expected = plain(sampler)
     assert len(np.unique(expected.stopping_time)) > 10 and (expected.stopping_time < 0).any()
-    monkeypatch.setattr(engine, "layout", lambda *_: (workers, width))
+    monkeypatch.setattr(workers, "layout", lambda *_: (threads, width))
     assert_same(simulate(MODEL, sampler, **EACH[sampler]), expected)
 
 

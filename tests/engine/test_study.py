@@ -30,7 +30,7 @@ TABLES = ("table.parquet", "pairs.parquet", "summary.csv")
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "CHUNK", 8)
+    monkeypatch.setattr(study, "chunk_size", lambda: 8)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The tables of the study, run in one go and in one chunk per cell."""
     path = tmp_path_factory.mktemp("whole") / "study"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "CHUNK", 2048)
+        patch.setattr(study, "chunk_size", lambda: 2048)
         run_study(ARGUMENTS, StudyFolder(path))
     assert sorted(file.name for file in path.iterdir()) == sorted([*TABLES, "chunks", "manifest.json"])
     assert StudyFolder(path).read_manifest()["complete"] is True
@@ -151,6 +151,6 @@ def test_resuming_a_finished_study_runs_nothing(
     def fail(*arguments: object) -> None:
         raise AssertionError("a finished study was run again")
 
-    monkeypatch.setattr(study, "run", fail)
+    monkeypatch.setattr(study, "stream", fail)
     run_study(ARGUMENTS, folder, resume=True)
     assert {name: (folder.path / name).read_bytes() for name in TABLES} == finished

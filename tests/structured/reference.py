@@ -12,7 +12,7 @@ import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
 EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
-STEPS, STEP_SIZE, TEMPERATURE = 4, 0.4, 0.3
+STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
 CURVATURE, RIDGE = 0.36, 1e-6
 
 
@@ -97,7 +97,8 @@ class Run:
         weight = np.exp([(least - value) / (TEMPERATURE * least) for value in values])
         weight /= weight.sum()
         gain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, shifts, strict=True))
-        return project(w + STEP_SIZE / len(w) * (gain / least - 1))
+        step = min(STEP_SIZE / len(w), LARGEST_MOVE / max(gain / least))
+        return project(w + step * (gain / least - 1))
 
     def approximate(self) -> np.ndarray:
         found = np.full(self.k, np.inf)

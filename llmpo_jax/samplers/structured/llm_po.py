@@ -5,8 +5,9 @@ The proportions w on the pairs are to maximise the information on the hardest ri
     min_k f_k(w) = g_k^2 / (2 c_k . H(w)^-1 c_k),    H(w) = sum_p w_p a_p z_p z_p^T,    a_p = mu_p (1 - mu_p),
 
 at the present estimate. At every refresh w makes `STEPS` projected gradient steps on the simplex from where it was,
-with the min smoothed (a softmin with temperature `TEMPERATURE` times the min) and H regularised by the prior's
-precision; between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
+with the min smoothed (a softmin with temperature `TEMPERATURE` times the min), H regularised by the prior's precision,
+and steps capped: uncapped, on a few pairs of very different use they jump from corner to corner of the simplex, and one
+run in a hundred never learns a direction that it needs. Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from llmpo_jax.theory import linear
 STEPS = 4
 STEP_SIZE = 0.4
 TEMPERATURE = 0.3
+LARGEST_MOVE = 0.1
+"""Of any one proportion in a step, about."""
 _PROJECTION_STEPS = 10
 
 
@@ -57,7 +60,9 @@ def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Arr
     shifts = directions * (gaps / variance)[:, None]
     moment = (shifts * weight[:, None]).T @ shifts
     gain = spread * (design.products @ moment.ravel()) / 2
-    return project(proportions + STEP_SIZE / proportions.shape[0] * (gain / least - 1))
+    # Capped, so that no step can leave everything on one pair.
+    step = jnp.minimum(STEP_SIZE / proportions.shape[0], LARGEST_MOVE / jnp.max(gain / least))
+    return project(proportions + step * (gain / least - 1))
 
 
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
