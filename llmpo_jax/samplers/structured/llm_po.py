@@ -7,7 +7,8 @@ The proportions w on the pairs are to maximise the information on the hardest ri
 at the present estimate. At every refresh w makes `STEPS` projected gradient steps on the simplex from where it was,
 with the min smoothed (a softmin with temperature `TEMPERATURE` times the min), H regularised by the prior's precision,
 and steps capped: uncapped, on a few pairs of very different use they jump from corner to corner of the simplex, and one
-run in a hundred never learns a direction that it needs. Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
+run in a hundred never learns a direction that it needs. Between refreshes the pair that is furthest behind, argmax
+t w_p - n_p, is compared.
 """
 
 from __future__ import annotations
