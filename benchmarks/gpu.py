@@ -4,8 +4,8 @@
 
 Correct: 1,000 replications of each procedure on both; evidence is float32 on both, so they part only where two scores
 are equal to rounding. Reported: the share of replications with another stopping time, and with another recommendation.
-Fast: comparisons per second, with as many lanes as the device is given. Without an accelerator the CPU stands in for it,
-which checks this program and nothing else.
+Fast: comparisons per second, with as many lanes as the device is given. Without an accelerator the CPU stands in for
+it, which checks this program and nothing else.
 """
 
 from __future__ import annotations

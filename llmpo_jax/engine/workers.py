@@ -155,12 +155,12 @@ class _Queue:
             self._changed.notify_all()
 
     def completed(self) -> Iterator[tuple[int, Arrays]]:
-        """Chunks in the order in which they are completed."""
+        """Chunks in the order in which they are completed; those of before an error come out, then it is raised."""
         for _ in self._arrays:
             with self._changed:
                 while not self._complete and self._error is None:
                     self._changed.wait(timeout=1)  # wakes up for Ctrl-C
-                if self._error is not None:
+                if self._error is not None and not self._complete:
                     raise self._error
                 index = self._complete.pop(0)
             yield index, self._arrays[index]

@@ -147,17 +147,17 @@ def test_bad_processes(arguments: tuple, message: str) -> None:
 # Killed, full, interrupted.
 
 SMALL_CHUNKS = "from llmpo_jax.engine import study\nstudy.chunk_size = lambda: 16"
-LONG = (
-    "study",
-    "bradley-terry-line:4",
-    "--samplers",
-    "round-robin",
-    "random-pair",
-    "--stopping",
-    "stylised",
-    "--deltas",
-)
-LONG = (*LONG, "1e-30", "--budgets", "50", "--replications", "480", "--name", "x", "--output")
+LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
+LONG = (*LONG, "--deltas", "1e-30", "--budgets", "50", "--replications", "1600", "--name", "x", "--output")
+LONG_CHUNKS = 2 * 1600 // 16
+
+
+def wait_for(chunks: Path, number: int) -> None:
+    """Until the folder holds so many chunks."""
+    until = time.time() + 100
+    while len(list(chunks.glob("*.npz"))) < number:
+        assert time.time() < until, f"{chunks} got no {number} chunks"
+        time.sleep(0.01)
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:
@@ -169,13 +169,14 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     for _ in range(10):
         resume = ("--resume",) if chunks.is_dir() else ()
         process = start(*LONG, str(tmp_path / "killed"), *resume, code=SMALL_CHUNKS)
-        time.sleep(moments.uniform(2.0, 6.0))
+        wait_for(chunks, len(kept) + moments.randrange(10))
+        time.sleep(moments.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
-        now = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")} if chunks.is_dir() else {}
+        now = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")}
         assert kept.items() <= now.items(), "a finished chunk was run again"
         kept = now
-    assert 0 < len(kept) < 60, "the kills came before or after the run"
+    assert 10 < len(kept) < LONG_CHUNKS, "the kills came before or after the run"
     finish(start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS))
     assert tables(tmp_path / "killed" / "x") == tables(tmp_path / "whole" / "x")
 
@@ -230,9 +231,7 @@ def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C ends within two seconds (five allowed here, on a busy machine), says how to go on, and it does go on."""
     process = start(*LONG, str(tmp_path / "study"), code=SMALL_CHUNKS)
     chunks = tmp_path / "study" / "x" / "chunks"
-    until = time.time() + 100
-    while not list(chunks.glob("*.npz")) and time.time() < until:
-        time.sleep(0.05)
+    wait_for(chunks, 1)
     process.send_signal(signal.SIGINT)
     started = time.time()
     output, _ = process.communicate(timeout=60)
@@ -240,4 +239,4 @@ def test_interrupted(tmp_path: Path) -> None:
     assert "--resume goes on" in output
     finish(start(*LONG, str(tmp_path / "study"), "--resume", code=SMALL_CHUNKS))
     table = pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")
-    assert len(table) == 2 * 480 * 2
+    assert len(table) == 2 * 1600 * 2

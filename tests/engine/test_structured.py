@@ -296,4 +296,4 @@ def test_one_program_for_all_instances_of_a_shape(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lanes, "_compiled", {})
     for seed in (0, 1, 2):
         simulate(sphere(8, 3, seed), deltas=(0.1,), replications=2, max_comparisons=8)
-    assert len(lanes._compiled) == 2  # the draws, and the procedure
+    assert len(lanes._compiled) == 3  # the identities, the draws, and the procedure
