@@ -163,7 +163,7 @@ def spaces(replications: int) -> list[dict]:
     rows = []
     model = linear("linear-bradley-terry:12,4,seed=3")
     rng = np.random.default_rng(0)
-    for noise in (0.0, 0.1, 0.2, 0.4):
+    for noise in (0.0, 0.1, 0.2):
         mu = np.asarray(win_probabilities(model))
         upper = np.triu(np.log(mu / (1 - mu)) + noise * rng.normal(size=mu.shape), 1)
         bent = Tabular(1 / (1 + np.exp(-(upper - upper.T))))

@@ -51,7 +51,7 @@ class Arrays:
 
 
 def layout(replications: int) -> tuple[int, int]:
-    """How many worker threads run how many lanes each: a thread per core on CPU, one for all devices elsewhere.
+    """How many worker threads run how many lanes each: up to two per core on CPU, one for all devices elsewhere.
 
     Several devices of a process, accelerators or CPU devices that the user has split off, share the lanes of one
     worker evenly.
@@ -61,17 +61,19 @@ def layout(replications: int) -> tuple[int, int]:
         widest = _CPU_LANES if lanes_module.on_cpu() else _DEVICE_LANES
         share = -(-replications // devices)
         return 1, devices * min(widest, max(16, 2 ** (share - 1).bit_length()))
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # A lane that has several replications to go through wastes little on waiting for the slowest one.
-    share = max(1, replications // (4 * workers))
+    share = max(1, replications // (4 * cores))
     lanes = min(_CPU_LANES, max(16, 2 ** (share - 1).bit_length()))
+    # Between two segments a worker leaves its core idle for a moment: a second one takes it.
+    workers = min(2 * cores, max(cores, replications // (4 * lanes)))
     return max(1, min(workers, -(-replications // lanes))), lanes
 
 
 def chunk_size() -> int:
     """Replications per chunk on this machine: enough for the lanes to take turns."""
     workers, lanes = layout(2**30)
-    return max(512, 2 * workers * lanes)
+    return max(512, workers * lanes)
 
 
 def run(procedure: Procedure, plan: Plan, replications: range, progress: Progress | None = None) -> Arrays:
