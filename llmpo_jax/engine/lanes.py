@@ -30,6 +30,7 @@ from llmpo_jax.engine.replication import (
     step,
 )
 from llmpo_jax.protocol import Problem
+from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.linear import abstract_design
 
 SEGMENT = 256
@@ -47,13 +48,25 @@ Tree = TypeVar("Tree")
 _LANES = P("lanes")
 """Split along the first axis, that of the lanes."""
 
-_OPTIONS: dict[str, str | bool] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-"""For `_advance`. XLA's other scheduler tries to run the operations of a step side by side, which only costs."""
-
 
 def on_cpu() -> bool:
     """Whether the default backend is the CPU."""
     return jax.default_backend() == "cpu"
+
+
+Options = dict[str, str | bool]
+
+
+def _options(procedure: Procedure) -> Options | None:
+    """How XLA compiles `_advance` for the CPU.
+
+    Its other scheduler tries to run the operations of a step side by side, which only costs. LLVM's level 2 suits the
+    many small loops of an unstructured step better than level 3, which suits the linear algebra of a structured one.
+    """
+    if not on_cpu():
+        return None
+    level = "3" if procedure.space is STRUCTURED else "2"
+    return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED", "xla_backend_optimization_level": level}
 
 
 def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
@@ -240,7 +253,8 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
     def compile_advance() -> jax.stages.Compiled:
         advance = functools.partial(_advance, procedure)
         inputs = (plan, state, free, free, numbers, *drawn)
-        return _compile(mesh, advance, inputs, (P(), *(_LANES,) * 4, *drawn_specs), (_LANES,) * 3, donate=(1,))
+        specs = (P(), *(_LANES,) * 4, *drawn_specs)
+        return _compile(mesh, advance, inputs, specs, (_LANES,) * 3, donate=(1,), options=_options(procedure))
 
     return Program(
         identities=_once(k, compile_identities),
@@ -251,7 +265,13 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
 
 
 def _compile(
-    mesh: Mesh | None, function: Callable, inputs: tuple, specs: tuple, out: tuple, donate: tuple[int, ...] = ()
+    mesh: Mesh | None,
+    function: Callable,
+    inputs: tuple,
+    specs: tuple,
+    out: tuple,
+    donate: tuple[int, ...] = (),
+    options: Options | None = None,
 ) -> jax.stages.Compiled:
     """`function` compiled for these abstract inputs, each device of the mesh running it on its share of the lanes."""
     if mesh is not None:
@@ -261,7 +281,7 @@ def _compile(
             for whole, place in zip(inputs, places, strict=True)
         )
         function = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
-    return jax.jit(function, donate_argnums=donate).lower(*inputs).compile(_OPTIONS if on_cpu() and donate else None)
+    return jax.jit(function, donate_argnums=donate).lower(*inputs).compile(options)
 
 
 def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
