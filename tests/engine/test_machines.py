@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,12 @@ STUDY = (*STUDY, "stylised", "--deltas", "0.1", "--budgets", "20", "--replicatio
 STUDY = (*STUDY, "--name", "x", "--output")
 
 
-def start(*arguments: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
+def start(*arguments: str, code: str = "", environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """The command line in another process; `code` runs before it."""
     script = f"import sys\n{code}\nfrom llmpo_jax.cli import main\nmain(sys.argv[1:])"
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", script, *arguments], env=ENVIRONMENT, **pipes, **options)
+    place = {**ENVIRONMENT, **(environment or {})}
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], env=place, **pipes)
 
 
 def finish(process: subprocess.Popen[str]) -> None:
@@ -111,14 +113,29 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in TABLES}
 
 
-def test_two_processes(tmp_path: Path) -> None:
+def by_arguments(port: int, index: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What tells a process its place: arguments and environment, here the former."""
+    return ("--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id", str(index)), {}
+
+
+def by_slurm(port: int, index: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """As Slurm tells it, with JAX_COORDINATOR_PORT in place of a port made from the number of the job."""
+    told = {"JOB_ID": "1", "STEP_NODELIST": "localhost", "NTASKS": "2", "PROCID": str(index), "LOCALID": str(index)}
+    variables = {f"SLURM_{name}": value for name, value in told.items()}
+    return ("--processes",), {**variables, "JAX_COORDINATOR_PORT": str(port)}
+
+
+@pytest.mark.parametrize("place", [by_arguments, by_slurm])
+def test_two_processes(tmp_path: Path, place: Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]]) -> None:
     """Two processes that find each other at a port: one of them writes, and the tables are those of a single one."""
     cli.main([*STUDY, str(tmp_path / "one")])
     with socket.socket() as found:
         found.bind(("localhost", 0))
         port = found.getsockname()[1]
-    where = ("--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id")
-    both = [start(*STUDY, str(tmp_path / f"two-{index}"), *where, str(index)) for index in (0, 1)]
+    both = []
+    for index in (0, 1):
+        arguments, environment = place(port, index)
+        both.append(start(*STUDY, str(tmp_path / f"two-{index}"), *arguments, environment=environment))
     try:
         outputs = [process.communicate(timeout=200) for process in both]
     finally:
