@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_python_blocks_run(name: str) -> None:
+def python_blocks(name: str) -> str:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     assert blocks, f"{name} shows no Python"
-    exec(compile("\n".join(blocks), name, "exec"), {"__name__": name})
+    return "\n".join(blocks)
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The code in a process of its own, for it may register names."""
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=200, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_python_blocks_run(name: str) -> None:
+    done = run(python_blocks(name))
+    assert done.returncode == 0, done.stderr
+
+
+def test_own_model_sampler_and_rule_in_a_study(tmp_path: Path) -> None:
+    """What CONTRIBUTING shows, through the whole engine: a model, a sampler and a rule of the user's own."""
+    study = ("study", "thurstone:4,spread=2", "--samplers", "llm-po", "top-two", "--stopping", "naive")
+    study = (*study, "--deltas", "0.1", "--budgets", "20", "--replications", "40", "--output", str(tmp_path))
+    done = run(python_blocks("CONTRIBUTING.md"), *study)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    table = pl.read_csv(folder / "summary.csv")
+    assert set(table["sampler"]) == {"llm-po", "top-two"} and set(table["stopping"]) == {"naive"}
+    assert list((folder / "figures").glob("*.png"))
 
 
 def test_the_documents_name_every_sampler_and_rule() -> None:
