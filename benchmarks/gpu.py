@@ -4,8 +4,8 @@
 
 Correct: 1,000 replications of each procedure on both; evidence is float32 on both, so they part only where two scores
 are equal to rounding. Reported: the share of replications with another stopping time, and with another recommendation.
-Fast: comparisons per second, with as many lanes as the device is given. Without an accelerator the CPU stands in for
-it, which checks this program and nothing else.
+Fast: comparisons per second, with as many lanes as the device is given; then for the first procedure over the number of
+lanes. Without an accelerator the CPU stands in for it, which checks this program and nothing else.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ CASES = {
     ),
 }
 SCALE_ON_CPU = 2**7
+LANES = (2**13, 2**14, 2**15, 2**16, 2**17, 2**18)
 
 DECIDE = """
 import json, sys, llmpo_jax as lp
@@ -82,6 +83,21 @@ def speed(source: str, sampler: str, stopping: str, replications: int, compariso
     return made / took, middle - started - took
 
 
+def over_lanes() -> list[dict]:
+    """The speed of the first case over the number of lanes."""
+    from llmpo_jax.engine import lanes, workers
+
+    usual, rows = (workers._CPU_LANES, workers._DEVICE_LANES), []
+    for number in LANES:
+        # One of the two is in force.
+        workers._CPU_LANES, workers._DEVICE_LANES = number // SCALE_ON_CPU, number
+        rate, _ = speed(*next(iter(CASES.values())))
+        rows.append({"lanes": number // SCALE_ON_CPU if lanes.on_cpu() else number, "comparisons per second": rate})
+        common.console.print(rows[-1])
+    workers._CPU_LANES, workers._DEVICE_LANES = usual
+    return rows
+
+
 def main() -> None:
     common.parser(__doc__).parse_args()
     started = time.time()
@@ -103,10 +119,13 @@ def main() -> None:
         common.console.print(rows[-1])
     kind = jax.devices()[0].device_kind
     common.show(f"{jax.local_device_count()} x {kind} against the CPU", rows)
+    sweep = over_lanes()
+    common.show(f"{next(iter(CASES))}, over the number of lanes", sweep)
     if jax.default_backend() == "cpu":
         common.console.print("No accelerator here: nothing was compared with anything, and nothing is kept.")
     else:
         common.keep("gpu", rows, started)
+        common.keep("gpu_lanes", sweep, started)
 
 
 if __name__ == "__main__":

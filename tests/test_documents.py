@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,14 +27,13 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_python_blocks_run(name: str) -> None:
-    done = run(python_blocks(name))
+def test_readme() -> None:
+    done = run(python_blocks("README.md"))
     assert done.returncode == 0, done.stderr
 
 
-def test_own_model_sampler_and_rule_in_a_study(tmp_path: Path) -> None:
-    """What CONTRIBUTING shows, through the whole engine: a model, a sampler and a rule of the user's own."""
+def test_contributing(tmp_path: Path) -> None:
+    """A model, a sampler and a rule of the user's own, alone and through a whole study."""
     study = ("study", "thurstone:4,spread=2", "--samplers", "llm-po", "top-two", "--stopping", "naive")
     study = (*study, "--deltas", "0.1", "--budgets", "20", "--replications", "40", "--output", str(tmp_path))
     done = run(python_blocks("CONTRIBUTING.md"), *study)
