@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared" / "data"
 RESULTS = HERE / "results"
 
-console = Console(highlight=False)
+# Wide where it goes to a file, whose lines may be long.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def source(name: str) -> models.Source | None:

@@ -1,6 +1,6 @@
 """Comparisons simulated per second: over K, replications, samplers, stopping rules and devices, beside its peers.
 
-    python benchmarks/speed.py                   about 8 minutes on 2 cores; then python figures/speed.py
+    python benchmarks/speed.py                   about 6 minutes on 2 cores; then python figures/speed.py
     python benchmarks/speed.py --only sizes      one part: sizes, samplers, replications, devices, first or peers
 
 sizes: LLM-PO over K, beside the yardstick `../shared/bench/native_limit.py` (numba, one core) run in turn with it.
@@ -44,13 +44,13 @@ def ours(num_policies: int, sampler: str, stopping: str, replications: int, comp
     first = simulate(model, sampler, stopping, **keywords)
     cold = time.time() - started
     warm = []
-    for _ in range(3):
+    for _ in range(5):
         started = time.time()
         simulate(model, sampler, stopping, **keywords)
         warm.append(time.time() - started)
-    best = float(np.median(warm))
+    usual = float(np.median(warm))
     row = {"K": num_policies, "sampler": sampler, "stopping": stopping, "replications": replications}
-    return {**row, "comparisons per second": first.simulated / best, "compilation, s": cold - best}
+    return {**row, "comparisons per second": first.simulated / usual, "compilation, s": cold - usual}
 
 
 def native(num_policies: int) -> float | None:
@@ -87,14 +87,18 @@ def child(code: str, *arguments: str, **environment: str) -> dict:
 
 
 MEMORY = """
-import json, resource, sys, time, numpy as np, llmpo_jax as lp
+import json, re, sys, time, numpy as np, llmpo_jax as lp
 model, n = lp.BradleyTerry(np.linspace(2.0, 0.0, 16)), int(sys.argv[1])
 keywords = {"deltas": (1e-300,), "replications": n, "max_comparisons": max(512, 2**22 // n)}
 lp.simulate(model, **keywords)
-started = time.time()
-made = lp.simulate(model, **keywords).simulated
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"comparisons per second": made / (time.time() - started), "peak memory, MB": peak / 1000}))
+rates = []
+for _ in range(5):
+    started = time.time()
+    made = lp.simulate(model, **keywords).simulated
+    rates.append(made / (time.time() - started))
+# Not getrusage, whose peak is inherited from the parent process.
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1))
+print(json.dumps({"comparisons per second": float(np.median(rates)), "peak memory, MB": peak / 1000}))
 """
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from sample_complexity import HERE, RULES, rows
 
 RATE = "comparisons per second"
+MILLIONS = "million comparisons per second"
 BLUE, GREY = RULES["e-process"][0], "#666666"
 
 
@@ -20,12 +21,12 @@ def draw_sizes(axes: Axes) -> None:
     found = rows("speed_sizes")
     for rule, (colour, label) in RULES.items():
         own = [row for row in found if row["stopping"] == rule]
-        axes.plot([r["K"] for r in own], [r[RATE] for r in own], color=colour, marker="o", ms=4, label=label)
+        axes.plot([r["K"] for r in own], [r[RATE] / 1e6 for r in own], color=colour, marker="o", ms=4, label=label)
     native = [r for r in found if r["stopping"] == "e-process" and r["of one native core"]]
-    rates = [r[RATE] / r["of one native core"] for r in native]
+    rates = [r[RATE] / 1e6 / r["of one native core"] for r in native]
     axes.plot([r["K"] for r in native], rates, color=GREY, ls=":", marker="s", ms=4, label="native loop, one core")
     sizes = sorted({row["K"] for row in found})
-    axes.set(xscale="log", ylim=(0, None), xlabel="policies K", ylabel=RATE)
+    axes.set(xscale="log", ylim=(0, None), xlabel="policies K", ylabel=MILLIONS)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
     axes.set_title("LLM-PO over the number of policies", fontsize=10)
@@ -49,22 +50,20 @@ def draw_samplers(axes: Axes) -> None:
 def draw_replications(axes: Axes) -> None:
     found = rows("speed_replications")
     x = [row["replications"] for row in found]
-    axes.plot(x, [row[RATE] for row in found], color=BLUE, marker="o", ms=4)
+    axes.plot(x, [row[RATE] / 1e6 for row in found], color=BLUE, marker="o", ms=4)
     for row in found:
-        axes.annotate(
-            f"{row['peak memory, MB']:.0f} MB", (row["replications"], row[RATE]), (0, -14), textcoords="offset points",
-            ha="center", fontsize=7.5, color=GREY,
-        )  # fmt: skip
-    axes.set(xscale="log", ylim=(0, None), xlabel="replications", ylabel=RATE)
+        where, place = (row["replications"], row[RATE] / 1e6), {"textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"{row['peak memory, MB']:.0f} MB", where, (0, -14), fontsize=7.5, color=GREY, **place)
+    axes.set(xscale="log", ylim=(0, None), xlabel="replications", ylabel=MILLIONS)
     axes.margins(x=0.12)
     axes.minorticks_off()
-    axes.set_title("LLM-PO, K = 16, over the size of a study (memory at the peak)", fontsize=10)
+    axes.set_title("LLM-PO, K = 16, over replications (peak memory)", fontsize=10)
 
 
 def draw_devices(axes: Axes) -> None:
     found = rows("speed_devices")
-    axes.bar([str(row["devices"]) for row in found], [row[RATE] for row in found], color=BLUE, width=0.5)
-    axes.set(xlabel="devices that the host's two cores are split into", ylabel=RATE)
+    axes.bar([str(row["devices"]) for row in found], [row[RATE] / 1e6 for row in found], color=BLUE, width=0.5)
+    axes.set(xlabel="devices that the host's two cores are split into", ylabel=MILLIONS)
     axes.set_title("LLM-PO, K = 16, over devices: the same results", fontsize=10)
 
 
