@@ -36,10 +36,11 @@ def source(name: str) -> models.Source | None:
     return models.load(str(DATA / name))
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark."""
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument("--quick", action="store_true", help="a tenth of the replications, nothing is kept")
+def parser(description: str | None, *, quick: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark that can be cut short."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if quick:
+        made.add_argument("--quick", action="store_true", help="a tenth of the replications, nothing is kept")
     return made
 
 
@@ -52,10 +53,18 @@ def show(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def _processor() -> str:
+    """The processor's name, as Linux tells it; elsewhere its kind."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
 def keep(name: str, rows: Iterable[Mapping[str, Any]], started: float) -> None:
     """Keep rows in results/NAME.json with the machine they come from."""
     content = {
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, {jax.devices()[0].device_kind}",
+        "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {jax.devices()[0].device_kind}",
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "seconds": round(time.time() - started),
         "rows": [{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows],

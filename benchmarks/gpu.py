@@ -99,7 +99,7 @@ def over_lanes() -> list[dict]:
 
 
 def main() -> None:
-    common.parser(__doc__).parse_args()
+    common.parser(__doc__, quick=False).parse_args()
     started = time.time()
     reference, here = decisions("cpu"), decisions(None)
     rows = []

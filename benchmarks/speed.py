@@ -1,9 +1,9 @@
 """Comparisons simulated per second: over K, replications, samplers, stopping rules and devices, beside its peers.
 
-    python benchmarks/speed.py                   about 6 minutes on 2 cores; then python figures/speed.py
+    python benchmarks/speed.py                   about 7 minutes on 2 cores; draws figures/speed.png in the end
     python benchmarks/speed.py --only sizes      one part: sizes, samplers, replications, devices, first or peers
 
-sizes: LLM-PO over K, beside the yardstick `../shared/bench/native_limit.py` (numba, one core) run in turn with it.
+sizes: LLM-PO over K with every stopping rule, beside the yardstick `../shared/bench/native_limit.py` (numba, one core) run in turn with it.
 samplers: every sampler at K = 16. replications: from 512 to 100,000, with the memory at the peak.
 devices: the lanes split over devices of the host. first: what a first result takes, without and with JAX's compilation
 cache on disk (JAX_COMPILATION_CACHE_DIR). peers: duelpy, in an environment of its own.
@@ -30,6 +30,7 @@ import numpy as np
 from llmpo_jax import BradleyTerry, simulate
 from llmpo_jax.engine import lanes
 from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.stopping import STOPPING_RULES
 
 NATIVE = common.HERE.parent.parent / "shared" / "bench" / "native_limit.py"
 
@@ -65,7 +66,7 @@ def native(num_policies: int) -> float | None:
 def sizes() -> list[dict]:
     rows = []
     for num_policies in (8, 16, 32, 64):
-        for stopping in ("e-process", "stylised"):
+        for stopping in STOPPING_RULES.names():
             row = ours(num_policies, "llm-po", stopping, 4096, 2048)
             limit = native(num_policies)
             rows.append({**row, "of one native core": "" if limit is None else row["comparisons per second"] / limit})
@@ -166,7 +167,7 @@ PARTS: dict[str, Callable[[], list[dict]]] = {
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, quick=False)
     parser.add_argument("--only", choices=tuple(PARTS), help="run one part")
     options = parser.parse_args()
     for name, part in PARTS.items():
@@ -176,6 +177,8 @@ def main() -> None:
             if rows:
                 common.show(f"{name}, on {jax.devices()[0].device_kind}", rows)
                 common.keep(f"speed_{name}", rows, started)
+    if options.only is None:
+        subprocess.run([sys.executable, str(common.HERE.parent / "figures" / "speed.py")], check=True)
 
 
 if __name__ == "__main__":
