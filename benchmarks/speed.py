@@ -3,7 +3,8 @@
     python benchmarks/speed.py                   about 7 minutes on 2 cores; draws figures/speed.png in the end
     python benchmarks/speed.py --only sizes      one part: sizes, samplers, replications, devices, first or peers
 
-sizes: LLM-PO over K with every stopping rule, beside the yardstick `../shared/bench/native_limit.py` (numba, one core) run in turn with it.
+sizes: LLM-PO over K with every stopping rule, beside the yardstick `../shared/bench/native_limit.py` (numba, one core)
+run in turn with it.
 samplers: every sampler at K = 16. replications: from 512 to 100,000, with the memory at the peak.
 devices: the lanes split over devices of the host. first: what a first result takes, without and with JAX's compilation
 cache on disk (JAX_COMPILATION_CACHE_DIR). peers: duelpy, in an environment of its own.

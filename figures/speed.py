@@ -52,8 +52,9 @@ def draw_replications(axes: Axes) -> None:
     x = [row["replications"] for row in found]
     axes.plot(x, [row[RATE] / 1e6 for row in found], color=BLUE, marker="o", ms=4)
     for row in found:
-        where, place = (row["replications"], row[RATE] / 1e6), {"textcoords": "offset points", "ha": "center"}
-        axes.annotate(f"{row['peak memory, MB']:.0f} MB", where, (0, -14), fontsize=7.5, color=GREY, **place)
+        memory, where = f"{row['peak memory, MB']:.0f} MB", (row["replications"], row[RATE] / 1e6)
+        place: dict = {"textcoords": "offset points", "ha": "center", "fontsize": 7.5}
+        axes.annotate(memory, where, (0, -14), color=GREY, **place)
     axes.set(xscale="log", ylim=(0, None), xlabel="replications", ylabel=MILLIONS)
     axes.margins(x=0.12)
     axes.minorticks_off()
