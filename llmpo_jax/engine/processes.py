@@ -38,7 +38,8 @@ def join(coordinator: str | None = None, number: int | None = None, index: int |
     try:
         jax.distributed.initialize(coordinator, number, index)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the processes cannot be joined: {error}") from error
+        expected = "expected a launcher that JAX knows, or coordinator, num_processes and process_id"
+        raise ValueError(f"the processes cannot be joined ({expected}): {error}") from error
 
 
 def is_first() -> bool:

@@ -169,6 +169,7 @@ def test_two_processes(tmp_path: Path, place: Callable[[int, int], tuple[tuple[s
         (("localhost:1", None, None), "belong together"),
         (("localhost:1", 2, 2), "process_id = 2 of num_processes = 2"),
         (("localhost", 2, 0), "coordinator = 'localhost', expected HOST:PORT"),
+        ((None, None, None), "expected a launcher that JAX knows, or coordinator, num_processes and process_id"),
     ],
 )
 def test_bad_processes(arguments: tuple, message: str) -> None:
