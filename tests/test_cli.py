@@ -127,18 +127,7 @@ def test_study_with_features(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wins.csv").write_text(",a,b,c\na,0.5,0.6,0.9\nb,0.4,0.5,0.8\nc,0.1,0.2,0.5\n")
     file = features(tmp_path, ["c,0,0", "b,1,1", "a,2,2"])
-    asked = (
-        "--replications",
-        "4",
-        "--max-comparisons",
-        "500",
-        "--samplers",
-        "llm-po",
-        "--budgets",
-        "50",
-        "--stopping",
-        "stylised",
-    )
+    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "50")
     assert run("study", "wins.csv", "--features", file, *asked) == 0
     note = [line for line in capsys.readouterr().err.splitlines() if line.startswith("llmpo-jax: note: ")]
     assert len(note) == 1 and "rank 1 of 2" in note[0]
