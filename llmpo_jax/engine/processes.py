@@ -39,7 +39,8 @@ def join(coordinator: str | None = None, number: int | None = None, index: int |
         jax.distributed.initialize(coordinator, number, index)
     except (ValueError, RuntimeError) as error:
         expected = "expected a launcher that JAX knows, or coordinator, num_processes and process_id"
-        raise ValueError(f"the processes cannot be joined ({expected}): {error}") from error
+        hint = "" if any(given) else f" ({expected})"
+        raise ValueError(f"the processes cannot be joined{hint}: {error}") from error
 
 
 def is_first() -> bool:
