@@ -87,14 +87,13 @@ def over_lanes() -> list[dict]:
     """The speed of the first case over the number of lanes."""
     from llmpo_jax.engine import lanes, workers
 
-    usual, rows = (workers._CPU_LANES, workers._DEVICE_LANES), []
+    name, scale = ("_CPU_LANES", SCALE_ON_CPU) if lanes.on_cpu() else ("_DEVICE_LANES", 1)
+    rows = []
     for number in LANES:
-        # One of the two is in force.
-        workers._CPU_LANES, workers._DEVICE_LANES = number // SCALE_ON_CPU, number
+        setattr(workers, name, number // scale)
         rate, _ = speed(*next(iter(CASES.values())))
-        rows.append({"lanes": number // SCALE_ON_CPU if lanes.on_cpu() else number, "comparisons per second": rate})
+        rows.append({"lanes": number // scale, "comparisons per second": rate})
         common.console.print(rows[-1])
-    workers._CPU_LANES, workers._DEVICE_LANES = usual
     return rows
 
 

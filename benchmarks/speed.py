@@ -82,25 +82,20 @@ def samplers() -> list[dict]:
 def child(code: str, *arguments: str, **environment: str) -> dict:
     """What a fresh Python process prints as JSON, with the seconds that it took in all."""
     started = time.time()
-    place = {**os.environ, "PYTHONPATH": str(common.HERE.parent), **environment}
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join((str(common.HERE.parent), str(common.HERE))), **environment}
     command = [sys.executable, "-c", code, *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, env=place)
     return {**json.loads(ran.stdout), "process, s": time.time() - started}
 
 
 MEMORY = """
-import json, re, sys, time, numpy as np, llmpo_jax as lp
-model, n = lp.BradleyTerry(np.linspace(2.0, 0.0, 16)), int(sys.argv[1])
-keywords = {"deltas": (1e-300,), "replications": n, "max_comparisons": max(512, 2**22 // n)}
-lp.simulate(model, **keywords)
-rates = []
-for _ in range(5):
-    started = time.time()
-    made = lp.simulate(model, **keywords).simulated
-    rates.append(made / (time.time() - started))
+import json, re, sys
+from speed import ours
+count = int(sys.argv[1])
+rate = ours(16, "llm-po", "e-process", count, max(512, 2**22 // count))["comparisons per second"]
 # Not getrusage, whose peak is inherited from the parent process.
 peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1))
-print(json.dumps({"comparisons per second": float(np.median(rates)), "peak memory, MB": peak / 1000}))
+print(json.dumps({"comparisons per second": rate, "peak memory, MB": peak / 1000}))
 """
 
 
