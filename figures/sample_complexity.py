@@ -8,20 +8,10 @@ Right: how many times the comparisons of LLM-PO each baseline needs at delta = 0
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / "benchmarks" / "results"
-RULES = {"e-process": ("#0072B2", "proven: e-process"), "stylised": ("#D55E00", "heuristic: stylised")}
-
-
-def rows(name: str) -> list[dict]:
-    return json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+from panels import RULES, rows, save
 
 
 def draw_bound(axes: Axes) -> None:
@@ -79,15 +69,8 @@ def draw_baselines(axes: Axes) -> None:
 
 
 def main() -> None:
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    draw_bound(left)
-    draw_baselines(right)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    source = "benchmarks/results/sample_complexity.json and baselines.json; 500 replications, 95 % intervals"
-    figure.supxlabel(source, x=0.99, ha="right", fontsize=6.5, color="#666666")
-    figure.savefig(HERE / "sample_complexity.png", dpi=150)
+    source = "sample_complexity.json and baselines.json; 500 replications, 95 % intervals"
+    save("sample_complexity", (draw_bound, draw_baselines), 4.4, source)
 
 
 if __name__ == "__main__":

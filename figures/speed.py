@@ -9,12 +9,11 @@ Bottom: over the number of replications, with the memory at the peak; over devic
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from sample_complexity import HERE, RULES, rows
+from panels import GREY, RULES, rows, save
 
 RATE = "comparisons per second"
 MILLIONS = "million comparisons per second"
-BLUE, GREY = RULES["e-process"][0], "#666666"
+BLUE = RULES["e-process"][0]
 
 
 def draw_sizes(axes: Axes) -> None:
@@ -69,14 +68,7 @@ def draw_devices(axes: Axes) -> None:
 
 
 def main() -> None:
-    figure = Figure(figsize=(11, 7.6), layout="constrained")
-    panels = figure.subplots(2, 2).ravel()
-    for draw, axes in zip((draw_sizes, draw_samplers, draw_replications, draw_devices), panels, strict=True):
-        draw(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-    source = "benchmarks/results/speed_*.json; 2 CPU cores"
-    figure.supxlabel(source, x=0.99, ha="right", fontsize=6.5, color=GREY)
-    figure.savefig(HERE / "speed.png", dpi=150)
+    save("speed", (draw_sizes, draw_samplers, draw_replications, draw_devices), 7.6, "speed_*.json; 2 CPU cores")
 
 
 if __name__ == "__main__":

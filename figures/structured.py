@@ -12,8 +12,7 @@ import math
 from itertools import groupby
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from sample_complexity import HERE, RULES, rows
+from panels import RULES, rows, save
 
 COLOURS = {name: colour for name, (colour, _) in RULES.items()} | {"mixture": "#009E73"}
 LABELS = {"e-process": "e-process (proven)", "mixture": "mixture (proven)", "stylised": "stylised (heuristic)"}
@@ -100,14 +99,8 @@ def draw_speed(axes: Axes) -> None:
 
 
 def main() -> None:
-    figure = Figure(figsize=(11, 8.6), layout="constrained")
-    panels = figure.subplots(2, 2).ravel()
-    for draw, axes in zip((draw_bound, draw_baselines, draw_forms, draw_speed), panels, strict=True):
-        draw(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-    source = "benchmarks/results/structured_{bound,baselines,forms,speed}.json; 300 replications, 95 % intervals"
-    figure.supxlabel(source, x=0.99, ha="right", fontsize=6.5, color="#666666")
-    figure.savefig(HERE / "structured.png", dpi=150)
+    source = "structured_{bound,baselines,forms,speed}.json; 300 replications, 95 % intervals"
+    save("structured", (draw_bound, draw_baselines, draw_forms, draw_speed), 8.6, source)
 
 
 if __name__ == "__main__":
