@@ -25,20 +25,34 @@ in another order differ by rounding, which must not decide. Never used where a r
 State = Any
 
 
-class Design(NamedTuple):
-    """What a structured procedure knows of the policies; P = K (K - 1) / 2 pairs in the order (0, 1), (0, 2), ...
+class Coordinates(NamedTuple):
+    """The policies' features; P = K (K - 1) / 2 pairs in the order (0, 1), (0, 2), ...
 
     Attributes:
         features: [K, d], one row of coordinates per policy (see `llmpo_jax.models.identified`).
         differences: [P, d], `z_p = features[i] - features[j]`.
         products: [P, d d], `z_p z_p^T`, each flattened.
+    """
+
+    features: jax.Array
+    differences: jax.Array
+    products: jax.Array
+
+
+class Design(NamedTuple):
+    """What a structured procedure knows of the policies.
+
+    Attributes:
+        features, differences, products: the `Coordinates` in the type of the problem, for estimates and samplers.
         optimal: [P], the true optimal proportions, for `llm-po-oracle` alone; zeros where nobody asks.
+        exact: the coordinates in float64, for what is to be proven.
     """
 
     features: jax.Array
     differences: jax.Array
     products: jax.Array
     optimal: jax.Array
+    exact: Coordinates
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,6 +60,27 @@ def take_two(values: jax.Array, first: jax.Array, second: jax.Array) -> jax.Arra
     return jnp.stack([take(values, first), take(values, second)])
 
 
+def rounded_down(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """`value` in `dtype`, never above what it was."""
+    near = value.astype(dtype)
+    below = jnp.nextafter(near, jnp.asarray(-jnp.inf, dtype))
+    return jnp.where(near.astype(value.dtype) > value, below, near)
+
+
+@jax.custom_batching.custom_vmap
+def shared_maximum(count: jax.Array) -> jax.Array:
+    """Turns of a loop: at least `count`, and the same for a whole batch, which then runs through the loop in lock-step.
+
+    For loops in which more turns than asked for change nothing.
+    """
+    return count
+
+
+@shared_maximum.def_vmap
+def _shared_maximum(size: int, batched: list[bool], count: jax.Array) -> tuple[jax.Array, bool]:
+    return (jnp.max(count) if batched[0] else count), False
+
+
 class Accumulator(NamedTuple):
     """K running sums kept in two floats each, so that 10^6 small increments lose nothing in float32."""
 

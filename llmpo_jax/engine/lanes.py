@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from llmpo_jax.arithmetic import pinned
 from llmpo_jax.engine.replication import (
     Identity,
     Plan,
@@ -230,6 +231,7 @@ def _once(key: Hashable, build: Callable[[], jax.stages.Compiled]) -> jax.stages
     return future.result()
 
 
+@pinned()
 def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Program:
     """The compiled programs for this procedure and these shapes."""
     k = procedure.problem.num_policies

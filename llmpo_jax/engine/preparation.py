@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax import models
+from llmpo_jax.arithmetic import root_key
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.protocol import Problem, Sampler, StoppingRule
 from llmpo_jax.spaces import STRUCTURED, space
@@ -146,11 +147,17 @@ def make_plan(procedure: Procedure, mu: np.ndarray, settings: Settings) -> Plan:
     # 2^32 itself does not fit: a sure win is lost once in 2^32 comparisons.
     chances = np.minimum(np.floor(mu * 2.0**32), 2.0**32 - 1).astype(np.uint32)
     return Plan(
-        root=jax.random.key(settings.seed),
+        root=root_key(settings.seed),
         chances=jnp.asarray(chances),
-        winner_thresholds=jnp.asarray([t.winner for t in thresholds], jnp.float32),
-        absence_thresholds=jnp.asarray([t.absence for t in thresholds], jnp.float32),
+        winner_thresholds=_rounded_up([t.winner for t in thresholds]),
+        absence_thresholds=_rounded_up([t.absence for t in thresholds]),
         budgets=jnp.asarray(settings.budgets, jnp.int32),
         horizon=jnp.asarray(max(settings.budgets, default=0), jnp.int32),
         max_comparisons=jnp.asarray(settings.max_comparisons, jnp.int32),
     )
+
+
+def _rounded_up(nats: list[float]) -> jax.Array:
+    """float32, never below what they were: a proof must not become easier."""
+    near = np.asarray(nats, np.float32)
+    return jnp.asarray(np.where(near < np.asarray(nats), np.nextafter(near, np.float32(np.inf)), near))

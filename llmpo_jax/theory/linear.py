@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax import vectors
-from llmpo_jax.protocol import Design, LinearComparison, LinearStatistics, Problem
+from llmpo_jax.arithmetic import pinned
+from llmpo_jax.protocol import Coordinates, Design, LinearComparison, LinearStatistics, Problem
 
 PERIOD = 8
 """Comparisons from one refresh to the next: what costs O(P d^2) is done once for that many comparisons."""
@@ -36,19 +38,20 @@ def make_design(features: np.ndarray, optimal: np.ndarray | None = None, dtype: 
     differences = features[first] - features[second]
     products = (differences[:, :, None] * differences[:, None, :]).reshape(len(differences), -1)
     chosen = np.zeros(len(first)) if optimal is None else optimal[first, second]
-    return Design(*(jnp.asarray(x, dtype) for x in (features, differences, products, chosen)))
+    with pinned():
+        exact = Coordinates(*(jnp.asarray(x, jnp.float64) for x in (features, differences, products)))
+        rough = Coordinates(*(x.astype(dtype) for x in exact))
+        return Design(rough.features, rough.differences, rough.products, jnp.asarray(chosen, dtype), exact)
 
 
 def abstract_design(num_policies: int, dimension: int) -> Design:
     """The shapes and types of a design."""
     number = num_policies * (num_policies - 1) // 2
-    shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Design` declares
-    return Design(
-        features=shape((num_policies, dimension), jnp.float32),
-        differences=shape((number, dimension), jnp.float32),
-        products=shape((number, dimension**2), jnp.float32),
-        optimal=shape((number,), jnp.float32),
-    )
+    shapes = (num_policies, dimension), (number, dimension), (number, dimension**2)
+    array: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Design` declares
+    exact = Coordinates(*(array(shape, jnp.float64) for shape in shapes))
+    features, differences, products = (array(shape, jnp.float32) for shape in shapes)
+    return Design(features, differences, products, array((number,), jnp.float32), exact)
 
 
 def pair_number(num_policies: int, first: jax.Array, second: jax.Array) -> jax.Array:
@@ -99,7 +102,7 @@ def refresh(problem: Problem, statistics: LinearStatistics) -> LinearStatistics:
     for _ in range(NEWTON_STEPS):
         mu = jax.nn.sigmoid(design.differences @ theta)
         gradient = (wins - counts * mu) @ design.differences - PRECISION * theta
-        covariance, _ = inverse(information(problem, counts * mu * (1 - mu)) + _ridge(problem, PRECISION))
+        covariance, _ = inverse(information(design.products, counts * mu * (1 - mu)) + _ridge(problem, PRECISION))
         theta = theta + covariance @ gradient
     return statistics._replace(estimate=theta, covariance=covariance, scores=design.features @ theta)
 
@@ -116,10 +119,10 @@ def contrasts(problem: Problem, leader: jax.Array) -> jax.Array:
     return features[leader][None] - features
 
 
-def information(problem: Problem, weights: jax.Array) -> jax.Array:
-    """`sum_p weights_p z_p z_p^T`, [d, d]."""
-    d = problem.dimension or 0
-    return (weights @ of(problem).products).reshape(d, d)
+def information(products: jax.Array, weights: jax.Array) -> jax.Array:
+    """`sum_p weights_p z_p z_p^T`, [d, d], from the products [P, d d]."""
+    d = math.isqrt(products.shape[1])
+    return (weights @ products).reshape(d, d)
 
 
 def _ridge(problem: Problem, value: float) -> jax.Array:

@@ -13,7 +13,7 @@ import numpy as np
 PERIOD, PRECISION = 8, 15.0
 EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
-CURVATURE, RIDGE = 0.36, 1e-6
+RADIUS = 1e4
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -149,21 +149,29 @@ class Run:
         return value, gradient, hessian
 
     def least(self, bets, rival: int, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """The certified bound on the least log wealth, and the point where it was taken."""
+        """The bound on the least log wealth that theta proves, rounding left out, and Newton's next theta."""
         c = self.x[self.leader] - self.x[rival]
-        theta = theta - c * max(c @ theta, 0) / (c @ c)
-        for last in (False, True):
-            value, gradient, hessian = self.log_wealth(bets, theta)
-            inverse = np.linalg.inv(hessian + RIDGE * np.eye(self.d))
-            step = -inverse @ gradient
-            multiplier = max(c @ (theta + step), 0) / (c @ inverse @ c)
-            step = step - multiplier * inverse @ c
-            if not last:
-                theta = theta + step / max(np.abs(self.z @ step).max(), 1)
-        decrease = max((multiplier * c @ step - gradient @ step) / 2, 0)
-        reach = (self.z**2).sum(axis=1).max() * np.trace(inverse)
-        certified = decrease * reach <= CURVATURE**2 / 2
-        return (value - decrease / (2 * CURVATURE) if certified else -np.inf), theta
+        value, gradient, hessian = self.log_wealth(bets, theta)
+        inverse = np.linalg.inv(hessian + 1e-13 * np.trace(hessian) * np.eye(self.d) + 1e-150 * np.eye(self.d))
+        multiplier = max(c @ (theta - inverse @ gradient), 0) / (c @ inverse @ c)
+        step = -inverse @ (gradient + multiplier * c)
+        sigma = np.clip(self.z @ step, -1, 1)
+        kappa = self.curvatures(bets, theta)
+        left = gradient + multiplier * c + self.z.T @ (kappa * sigma)
+        promised = kappa @ (sigma**2 * (1 + abs(sigma)) / 2)
+        reach = RADIUS + np.linalg.norm(theta)
+        bound = value + multiplier * c @ theta - promised - 1.01 * reach * np.linalg.norm(left)
+        return bound, theta + step / max(np.abs(self.z @ step).max(), 1)
+
+    def curvatures(self, bets, theta: np.ndarray) -> np.ndarray:
+        """[P], the second derivative of each pair's log wealth in its logit."""
+        found = np.zeros(len(self.pairs))
+        for p, z in enumerate(self.z):
+            for wins, losses, on_win, on_loss in bets:
+                won, lost = on_win[p] * math.exp(-z @ theta), on_loss[p] * math.exp(z @ theta)
+                r, s = won / (1 - on_loss[p] + won), lost / (1 - on_win[p] + lost)
+                found[p] += wins[p] * r * (1 - r) + losses[p] * s * (1 - s)
+        return found
 
     def weigh_e_process(self) -> None:
         rival = self.next_rival(self.peak)
@@ -180,19 +188,20 @@ class Run:
                 }
             )
 
-    def ratio(self, rival: int, null: np.ndarray) -> tuple[float, np.ndarray]:
+    def ratio(self, rival: int, theta: np.ndarray, looks: int) -> tuple[float, np.ndarray]:
         half = np.full(len(self.pairs), 0.5)
-        least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, null)
+        for _ in range(looks):
+            least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, theta)
         mu = sigmoid(self.z @ self.theta)
         likelihood = self.wins @ np.log(mu) + (self.counts - self.wins) @ np.log(1 - mu)
         return float(likelihood + least + self.t * math.log(2)), theta
 
     def weigh_likelihoods(self) -> None:
         rival = int(np.argmin(self.approximate()))
-        ratio, self.stylised_null[rival] = self.ratio(rival, self.stylised_null[rival])
+        ratio, self.stylised_null[rival] = self.ratio(rival, self.stylised_null[rival], 2)
         self.stylised = ratio - math.log1p(math.log(self.t))
         rival = self.next_rival(self.mixture)
-        ratio, self.mixture_null[rival] = self.ratio(rival, self.mixture_null[rival])
+        ratio, self.mixture_null[rival] = self.ratio(rival, self.mixture_null[rival], 1)
         v = sum(n / 4 * np.outer(z, z) for n, z in zip(self.counts, self.z, strict=True))
         price = PRECISION * self.theta @ self.theta + np.linalg.slogdet(np.eye(self.d) + v / PRECISION)[1]
         self.mixture[rival] = max(self.mixture[rival], ratio - price / 2)

@@ -49,7 +49,7 @@ def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Arr
     mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
     spread = mu * (1 - mu)
     prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
-    inverse, _ = linear.inverse(linear.information(problem, proportions * spread) + prior)
+    inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
     leads = vectors.one_hot(statistics.leader, problem.num_policies)
     contrasts = linear.contrasts(problem, statistics.leader)
     gaps = contrasts @ statistics.estimate

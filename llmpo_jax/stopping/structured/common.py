@@ -29,8 +29,8 @@ def least_proven(statistics: LinearStatistics, peak: jax.Array, approximate: jax
 
 
 def contrast(problem: Problem, statistics: LinearStatistics, rival: jax.Array) -> jax.Array:
-    """[d], `c = x_leader - x_rival`: the rival is at least as good as the leader where `c . theta <= 0`."""
-    features = linear.of(problem).features
+    """[d] float64, `c = x_leader - x_rival`: the rival is at least as good as the leader where `c . theta <= 0`."""
+    features = linear.of(problem).exact.features
     return features[statistics.leader] - features[rival]
 
 

@@ -48,6 +48,8 @@ EPOCHS = 24
 GROWTH = 1.4
 CAUTION = 3.0
 HEDGE = 0.05
+EDGE = 2.0**-20
+"""Chances are kept this far from 0 and 1, so that something of the wealth is always held."""
 
 _NOT_YET = np.iinfo(np.int32).max
 
@@ -109,26 +111,33 @@ def shares(q: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _bets(problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array) -> wealth.Bets:
     """All bets against `rival` so far."""
-    design, dtype = linear.of(problem), problem.dtype
-    contrasts = design.features[state.leaders] - design.features[rival][None]
-    gaps = jnp.sum(contrasts * state.estimates, axis=1)
-    direction = jnp.einsum("eij,ej->ei", state.covariances, contrasts)
-    spread = jnp.sum(contrasts * direction, axis=1)
-    bold = (gaps > 0) & (spread > 0)
-    shift = direction * jnp.where(bold, gaps / jnp.where(bold, spread, 1), 0)[:, None]
-    strength = jnp.where(bold, gaps**2 / jnp.where(bold, spread, 1), 0)
-    null = state.estimates - shift
-    belief = null + shift * (strength / (strength + CAUTION))[:, None]
-    p = jax.nn.sigmoid(null @ design.differences.T)
-    q = jax.nn.sigmoid(belief @ design.differences.T)
-    on_win, on_loss = (jnp.where(bold[:, None], share, 0) for share in shares(q, p))
 
-    def by_epoch(start: jax.Array, now: jax.Array) -> jax.Array:
-        edges = jnp.minimum(jnp.concatenate([start, now[None]]), now[None])
-        return (edges[1:] - edges[:-1]).astype(dtype)
+    def stakes(epoch: jax.Array) -> wealth.Stakes:
+        def during(starts: jax.Array, now: jax.Array) -> jax.Array:
+            end = jnp.where(epoch + 1 < EPOCHS, starts[jnp.minimum(epoch + 1, EPOCHS - 1)], now)
+            return jnp.minimum(end, now) - jnp.minimum(starts[epoch], now)
 
-    wins, counts = by_epoch(state.wins, statistics.wins), by_epoch(state.counts, statistics.counts)
-    return wealth.Bets(wins, counts - wins, on_win, on_loss)
+        wins, counts = during(state.wins, statistics.wins), during(state.counts, statistics.counts)
+        return wealth.Stakes(wins, counts - wins, *_epoch_shares(problem, state, epoch, rival))
+
+    return wealth.Bets(stakes, vectors.shared_maximum(state.epoch), statistics.t)
+
+
+def _epoch_shares(problem: Problem, state: EProcess, epoch: jax.Array, rival: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shares [P] of an epoch against `rival`; none where the rival led."""
+    design = linear.of(problem)
+    estimate, covariance = state.estimates[epoch], state.covariances[epoch]
+    contrast = design.features[state.leaders[epoch]] - design.features[rival]
+    gap, direction = contrast @ estimate, covariance @ contrast
+    spread = contrast @ direction
+    bold = (gap > 0) & (spread > 0)
+    spread = jnp.where(bold, spread, 1)
+    shift, strength = direction * (gap / spread), gap**2 / spread
+    null = estimate - shift
+    belief = null + shift * (strength / (strength + CAUTION))
+    p, q = (jnp.clip(jax.nn.sigmoid(theta @ design.differences.T), EDGE, 1 - EDGE) for theta in (null, belief))
+    on_win, on_loss = (jnp.where(bold, share, 0) for share in shares(q, p))
+    return on_win, on_loss
 
 
 def weigh(
@@ -147,7 +156,7 @@ def _refresh(problem: Problem, state: EProcess, statistics: LinearStatistics) ->
     value, null = weigh(problem, state, statistics, rival)
     this = vectors.one_hot(rival, problem.num_policies)
     state = state._replace(
-        peak=jnp.where(this, jnp.maximum(state.peak, value), state.peak),
+        peak=jnp.where(this, jnp.maximum(state.peak, vectors.rounded_down(value, problem.dtype)), state.peak),
         null=jnp.where(this[:, None], null[None], state.null),
     )
     return _begin_epoch(problem, state, statistics)

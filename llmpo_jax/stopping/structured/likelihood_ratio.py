@@ -42,30 +42,36 @@ def _update(problem: Problem, state: Likelihoods, comparison: LinearComparison) 
 
 
 def _log_likelihood(problem: Problem, statistics: LinearStatistics) -> jax.Array:
-    """l(theta_map), nats."""
-    logits = linear.of(problem).differences @ statistics.estimate
-    wins, counts = statistics.wins.astype(problem.dtype), statistics.counts.astype(problem.dtype)
+    """l(theta_map), nats, float64."""
+    z = linear.of(problem).exact.differences
+    logits = z @ statistics.estimate.astype(z.dtype)
+    wins, counts = statistics.wins.astype(z.dtype), statistics.counts.astype(z.dtype)
     return wins @ jax.nn.log_sigmoid(logits) + (counts - wins) @ jax.nn.log_sigmoid(-logits)
 
 
 def _ratio(
-    problem: Problem, state: Likelihoods, statistics: LinearStatistics, rival: jax.Array
+    problem: Problem, state: Likelihoods, statistics: LinearStatistics, rival: jax.Array, looks: int = 1
 ) -> tuple[jax.Array, jax.Array]:
-    """`l(theta_map) - sup l` over "the rival is at least as good as the leader", and the state with its fit."""
-    wins, counts = (x.astype(problem.dtype)[None] for x in (statistics.wins, statistics.counts))
-    half = jnp.full_like(wins, 0.5)
-    bets = wealth.Bets(wins, counts - wins, half, half)
-    least, null = wealth.least(problem, bets, common.contrast(problem, statistics, rival), state.null[rival])
-    null = jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
+    """At most `l(theta_map) - sup l` over "the rival is at least as good as the leader", float64, and the state's nulls
+    after `looks` Newton steps on the rival's."""
+    half = jnp.full(statistics.wins.shape, 0.5, problem.dtype)
+    stakes = wealth.Stakes(statistics.wins, statistics.counts - statistics.wins, half, half)
+    contrast, null = common.contrast(problem, statistics, rival), state.null[rival]
+    bets = wealth.Bets(lambda _: stakes, 1, statistics.t)
+    for _ in range(looks):
+        least, null = wealth.least(problem, bets, contrast, null)
+        null = jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
     this = vectors.one_hot(rival, problem.num_policies)
-    # Summed in one go with the likelihood's own n log 2, so that float32 subtracts small numbers.
-    total = statistics.t.astype(problem.dtype) * math.log(2)
-    return least + (_log_likelihood(problem, statistics) + total), jnp.where(this[:, None], null[None], state.null)
+    # The least wealth is -sup l - n log 2.
+    likelihood, total = _log_likelihood(problem, statistics), statistics.t.astype(least.dtype) * math.log(2)
+    rounding = jnp.finfo(least.dtype).eps * (statistics.wins.shape[0] + 256) * (total - likelihood)
+    return least + (likelihood + total) - rounding, jnp.where(this[:, None], null[None], state.null)
 
 
 def _refresh_stylised(problem: Problem, state: Likelihoods, statistics: LinearStatistics) -> Likelihoods:
     rival = vectors.argmin(common.approximate_evidence(problem, statistics))
-    ratio, null = _ratio(problem, state, statistics, rival)
+    ratio, null = _ratio(problem, state, statistics, rival, looks=2)
+    ratio = ratio.astype(problem.dtype)
     this = vectors.one_hot(rival, problem.num_policies)
     penalty = jnp.log1p(jnp.log(statistics.t.astype(problem.dtype)))
     return Likelihoods(jnp.where(this, ratio, state.evidence), null, ratio - penalty)
@@ -79,14 +85,13 @@ def _refresh_mixture(problem: Problem, state: Likelihoods, statistics: LinearSta
     approximate = common.approximate_evidence(problem, statistics)
     rival = common.least_proven(statistics, state.evidence, approximate)
     ratio, null = _ratio(problem, state, statistics, rival)
-    identity = jnp.eye(problem.dimension, dtype=problem.dtype)
-    precision = linear.information(problem, statistics.counts.astype(problem.dtype) / 4) / linear.PRECISION + identity
-    _, log_determinant = linear.inverse(precision)
-    price = (linear.PRECISION * jnp.sum(statistics.estimate**2) + log_determinant) / 2
+    products, dtype = linear.of(problem).exact.products, ratio.dtype
+    precision = linear.information(products, statistics.counts.astype(dtype) / 4) / linear.PRECISION
+    _, log_determinant = linear.inverse(precision + jnp.eye(problem.dimension, dtype=dtype))
+    price = (linear.PRECISION * jnp.sum(statistics.estimate.astype(dtype) ** 2) + log_determinant) / 2
+    proof = vectors.rounded_down(ratio - price, problem.dtype)
     this = vectors.one_hot(rival, problem.num_policies)
-    return state._replace(
-        evidence=jnp.where(this, jnp.maximum(state.evidence, ratio - price), state.evidence), null=null
-    )
+    return state._replace(evidence=jnp.where(this, jnp.maximum(state.evidence, proof), state.evidence), null=null)
 
 
 def _mixture_verdict(problem: Problem, state: Likelihoods, statistics: LinearStatistics) -> Verdict:
@@ -118,4 +123,6 @@ best the sup is at least l(true theta) whoever leads, so Ville's inequality boun
 refuted by delta. The first three terms are a lower bound on the log of the mixture, for ANY theta in place of
 theta_map: the logistic Hessian is at most V, so around theta the exponent is at least a quadratic with Hessian
 V + I / s^2, whose linear term only adds to the integral.
+Computed in float64: what the likelihoods lose to rounding is taken off, and what `wealth.least` takes off has room for
+the logits of theta_map and for the determinant, which is right to 2 d^2 u |I + s^2 V| absolutely.
 """
