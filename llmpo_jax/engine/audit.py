@@ -13,7 +13,7 @@ import numpy as np
 
 from llmpo_jax.engine.orders import in_order, shuffled
 from llmpo_jax.models import Battles, identified
-from llmpo_jax.protocol import Problem, StoppingRule
+from llmpo_jax.protocol import Design, Problem, StoppingRule
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
 from llmpo_jax.stopping.structured import e_process
@@ -166,13 +166,19 @@ def _unstructured(num_policies: int, codes: jax.Array) -> _Weighed:
 
 def _structured(coordinates: np.ndarray, codes: np.ndarray) -> _Weighed:
     """Logs `codes` [M, n], weighed with features."""
-    problem = Problem(*coordinates.shape[:1], dimension=coordinates.shape[1], design=make_design(coordinates))
-    rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
-    assert rule.refresh is not None and sampler.refresh is not None
-    refresh, improve = rule.refresh, sampler.refresh
     # Whole periods; what is missing in the last one changes nothing.
     missing = -codes.shape[1] % STRUCTURED.period
     blocks = np.pad(codes, ((0, 0), (0, missing)), constant_values=-1).reshape(len(codes), -1, STRUCTURED.period)
+    return _linear(coordinates.shape, make_design(coordinates), blocks)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weighed:
+    """Logs `blocks` [M, n / 8, 8], weighed with the features [K, d] of a design."""
+    problem = Problem(shape[0], dimension=shape[1], design=design)
+    rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
+    assert rule.refresh is not None and sampler.refresh is not None
+    refresh, improve = rule.refresh, sampler.refresh
 
     def step(carry, code):
         moved = _moved(STRUCTURED, problem, rule, carry, code)
@@ -185,8 +191,6 @@ def _structured(coordinates: np.ndarray, codes: np.ndarray) -> _Weighed:
         state = refresh(problem, state, statistics)
         return (statistics, state, improve(problem, statistics, design)), None
 
-    @jax.jit
-    @jax.vmap
     def scan(log):
         start = (STRUCTURED.start(problem), rule.init(problem), sampler.init(problem))
         (statistics, state, design), _ = jax.lax.scan(period, start, log)
@@ -199,7 +203,7 @@ def _structured(coordinates: np.ndarray, codes: np.ndarray) -> _Weighed:
         refuter = jnp.where(peak > 0, statistics.leader, -1)
         return _Weighed(peak, values, refuter, jnp.stack(pair), jnp.zeros(0), jnp.zeros(0))
 
-    return scan(blocks)
+    return jax.vmap(scan)(blocks)
 
 
 def _moved(space: Space, problem: Problem, rule: StoppingRule, before: tuple, code: jax.Array) -> tuple:

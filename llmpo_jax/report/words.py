@@ -168,13 +168,14 @@ def audit_in_words(battles: Battles, audit: Audit, delta: float) -> list[str]:
             f"({_some([names[k] for k in left])})."
         )
         return [*lines, _next_in_words(audit, names, audit.next_pair)]
-    if audit.proofs is None:
-        found = f"If the linear model holds, the best policy is {names[left[0]]}, {level}: every other one is refuted."
-        none = f"The linear model does not fit, {level}: it always has a best policy, and every policy is refuted."
-        return [*lines, found if len(left) else none]
     if not len(left):
-        return [*lines, f"No policy beats all others (no Condorcet winner), {level}: every one is refuted."]
+        nothing = "No policy beats all others (no Condorcet winner)", "every one is refuted"
+        if audit.proofs is None:
+            nothing = "The linear model does not fit", "it always has a best policy, and every policy is refuted"
+        return [*lines, f"{nothing[0]}, {level}: {nothing[1]}."]
     winner = names[left[0]]
+    if audit.proofs is None:
+        return [*lines, f"If the linear model holds, the best policy is {winner}, {level}: every other one is refuted."]
     lines.append(
         f"If one policy beats all others (a Condorcet winner), it is {winner}, {level}: every other one is refuted."
     )
@@ -183,8 +184,7 @@ def audit_in_words(battles: Battles, audit: Audit, delta: float) -> list[str]:
         return [*lines, f"Proven without that assumption, too, {level}: {winner} beats every other policy."]
     weakest = missing[np.argmin(audit.proofs[left[0], missing])]
     lines.append(
-        f"Not yet proven without that assumption: {winner} is not yet proven to beat "
-        f"{_some([names[k] for k in missing])}."
+        f"Not proven without that assumption: {winner} is not yet proven to beat {_some([names[k] for k in missing])}."
     )
     return [*lines, _next_in_words(audit, names, (int(left[0]), int(weakest)))]
 
@@ -201,14 +201,15 @@ def _alarm_in_words(audit: Audit) -> list[str]:
     """Why nothing is claimed, and what to do."""
     symptom, cause, remedy = ALARMS[audit.alarm or ""]
     joined = (
-        "A file joined from several sorted ones looks the same. If each row is a comparison of its own, shuffle it."
+        "A file joined from several sorted ones looks the same. If each row is a comparison of its own, shuffle the "
+        "rows and use --order any."
     )
     return [
         f"No verdict: {symptom} too often for independent comparisons in the order in which they were made. "
         f"(Independent rows give a false alarm in at most one log of {1 / FALSE_ALARMS:,.0f}.)",
         f"Most likely {cause}. What a verdict stands on does not hold then.",
         f"What to do: {remedy}.",
-        *([joined] if audit.order == "any" else []),
+        *([] if audit.alarm == SORTED else [joined]),
     ]
 
 
