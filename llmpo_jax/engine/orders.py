@@ -5,16 +5,32 @@ Row "i beat j" is the number `i K + j`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from llmpo_jax.models import Battles
 
-MOST_ORDERS, FEWEST_ORDERS = 256, 16
-ROWS = {"unstructured": 2**22, "structured": 2**17}
-"""Rows to be weighed in all orders together, as far as the number of orders permits: seconds."""
+MOST_ORDERS = 256
+NUMBERS = 2**25
+"""In the records of all orders together, 4 bytes each."""
 
-RECORDS = 2**25
-"""Numbers in the records of all orders together, K^2 each: 128 MB."""
+
+class Budget(NamedTuple):
+    """What reading a log in many orders may cost.
+
+    Attributes:
+        rows: to be weighed in all orders together, seconds.
+        fewest: orders, however long the log is.
+        numbers: kept of each order, in units of K^2.
+    """
+
+    rows: int
+    fewest: int
+    numbers: int
+
+
+BUDGETS = {"unstructured": Budget(2**22, 16, 4), "structured": Budget(2**17, 4, 24)}
 
 
 def in_order(battles: Battles) -> np.ndarray:
@@ -33,13 +49,16 @@ def shuffled(battles: Battles, space: str, seed: int) -> np.ndarray:
     wins = battles.decided.ravel()
     rows = np.repeat(np.arange(len(wins), dtype=np.int32), wins)
     number = number_of_orders(space, len(rows), len(battles.names))
-    return np.random.default_rng(seed).permuted(np.tile(rows, (number, 1)), axis=1)
+    logs = np.tile(rows, (number, 1))
+    return np.random.default_rng(seed).permuted(logs, axis=1, out=logs)
 
 
 def number_of_orders(space: str, rows: int, num_policies: int) -> int:
-    """M, how many orders a log is read in: from 256 for a short one down to 16 (1 where K exceeds 1,448).
+    """M, how many orders a log is read in: 256 for a short one, down to 16 for a long one (4 with features), fewer
+    still where K is in the thousands.
 
     Any number is valid. More make the answer depend less on the seed.
     """
-    number = min(max(ROWS[space] // max(rows, 1), FEWEST_ORDERS), MOST_ORDERS)
-    return max(min(number, RECORDS // num_policies**2), 1)
+    budget = BUDGETS[space]
+    number = min(max(budget.rows // max(rows, 1), budget.fewest), MOST_ORDERS)
+    return max(min(number, NUMBERS // (budget.numbers * num_policies**2)), 1)

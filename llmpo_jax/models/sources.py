@@ -70,7 +70,7 @@ def _check_rates(source: str, battles: Battles) -> None:
         warnings.warn(
             f"source {source!r}: pairs never compared are taken to be even, which does not matter for who beats all "
             f"others: {listed(battles.never_compared, battles.names)}",
-            stacklevel=3,
+            stacklevel=2,
         )
 
 

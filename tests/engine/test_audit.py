@@ -139,7 +139,7 @@ def rearranged(log: Battles, seed: int) -> Battles:
 @pytest.mark.parametrize("features", [None, np.array([[0.0], [0.6], [1.0], [1.5], [2.2]])], ids=["none", "one"])
 def test_any_order_does_not_depend_on_the_order(features: np.ndarray | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit, sorted rows included; another seed answers much the same."""
-    monkeypatch.setattr(orders, "MOST_ORDERS", 16)
+    monkeypatch.setattr(orders, "number_of_orders", lambda *_: 8)
     log = battles(600, ties=0.1)
     one = audit(log, features, order="any")
     order = np.argsort(np.where(log.first < log.second, log.outcome, 1 - log.outcome), kind="stable")
@@ -156,8 +156,7 @@ def test_any_order_does_not_depend_on_the_order(features: np.ndarray | None, mon
 
 def test_any_order_with_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """The final wealth over the null, averaged; an order that ends with k in the lead counts nothing against k."""
-    monkeypatch.setattr(orders, "FEWEST_ORDERS", 2)
-    monkeypatch.setattr(orders, "MOST_ORDERS", 2)
+    monkeypatch.setattr(orders, "number_of_orders", lambda *_: 2)
     log = battles(400, ties=0.0)
     log = Battles(log.names, log.first[:320], log.second[:320], log.outcome[:320])
     wealth = np.zeros((2, 5))
@@ -210,5 +209,6 @@ def test_the_number_of_orders_is_bounded() -> None:
     assert orders.number_of_orders("unstructured", 10**5, 16) == 41
     assert orders.number_of_orders("unstructured", 10**6, 16) == 16
     assert orders.number_of_orders("structured", 1000, 16) == 131
-    assert orders.number_of_orders("unstructured", 100, 10**3) == 33
+    assert orders.number_of_orders("structured", 10**6, 16) == 4
+    assert orders.number_of_orders("unstructured", 100, 1000) == 8
     assert orders.number_of_orders("unstructured", 100, 10**4) == 1
