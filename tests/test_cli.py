@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from llmpo_jax import cli
+from tests.shared_files import shared
 
 SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--deltas", "0.1", "--budgets", "20", "50")
 SMALL = (*SMALL, "--replications", "20", "--max-comparisons", "2000")
@@ -78,28 +80,109 @@ def battles(path: Path, rows: list[str]) -> str:
     return str(file)
 
 
+def identify(capsys: pytest.CaptureFixture[str], log: str | Path, *arguments: str) -> str:
+    assert run("identify", str(log), "--replications", "20", *arguments) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
 def test_identify_names_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = ["good,bad,model_a"] * 30 + ["bad,good,tie"] * 3 + ["bad,good,model_a"] * 2
-    assert run("identify", battles(tmp_path, rows), "--replications", "20") == 0
-    words = " ".join(capsys.readouterr().out.split())
-    assert "The best policy is good, at error level 0.05" in words
+    words = identify(capsys, battles(tmp_path, rows))
+    assert "If one policy beats all others (a Condorcet winner), it is good, at error level 0.05" in words
+    assert "Proven without that assumption, too, at error level 0.05: good beats every other policy." in words
     assert "35 comparisons of 2 policies, 3 of them ties" in words
-    assert "LLM-PO would have needed" in words
+    assert "LLM-PO would have needed" in words and "never compared" not in words
 
 
 def test_identify_is_undecided_and_says_what_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("identify", battles(tmp_path, ["a,b,model_a", "b,c,model_a"]), "--replications", "20") == 0
-    words = " ".join(capsys.readouterr().out.split())
+    words = identify(capsys, battles(tmp_path, ["a,b,model_a", "b,c,model_a"]))
     assert "Undecided at error level 0.05: 3 of 3 policies are not refuted" in words
     assert "Never compared: a - c." in words
     assert "Compare next: " in words
-    assert "no Condorcet winner" in words
+    assert "who wins by them hangs on pairs that were never compared (a - c)" in words
+    assert "no Condorcet winner" not in words
+
+
+CYCLE = ["a,b,model_a", "b,c,model_a", "c,a,model_a"]
 
 
 def test_identify_finds_that_there_is_no_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = ["a,b,model_a", "b,c,model_a", "c,a,model_a"] * 40
-    assert run("identify", battles(tmp_path, rows)) == 0
-    assert "There is no Condorcet winner, at error level 0.05" in capsys.readouterr().out
+    words = identify(capsys, battles(tmp_path, CYCLE * 40))
+    assert "No policy beats all others (no Condorcet winner), at error level 0.05: every one is refuted" in words
+    assert "No policy wins against all others by the win rates of the log, so LLM-PO is not replayed" in words
+
+
+def test_identify_tells_what_rests_on_the_assumption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a - c hardly anything is known: that a beats all others follows only if some policy does. The pairs that
+    were never compared matter to nobody who may win by the rates."""
+    rows = ["a,b,model_a", "b,c,model_a", "b,d,model_a"] * 30 + ["a,c,model_a", "a,d,model_a"]
+    words = identify(capsys, battles(tmp_path, rows))
+    assert "If one policy beats all others (a Condorcet winner), it is a, at error level 0.05" in words
+    assert "Not proven without that assumption: a is not yet proven to beat c, d. Compare next: a with c." in words
+    assert "Never compared: c - d." in words
+    assert "never compared, none of them with the winner by the rates, were taken to be even" in words
+
+
+def test_bound_and_study_need_the_pairs_that_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = battles(tmp_path, ["a,b,model_a", "c,d,model_a"] * 5)
+    for command in ("bound", "study"):
+        assert "never compared (a - c, a - d, b - c), expected" in fails(capsys, command, log)
+    # No policy wins, whatever a - d is: nothing is said of it.
+    assert run("bound", battles(tmp_path, [*CYCLE, "b,d,model_a", "c,d,model_a"])) == 2
+    error = capsys.readouterr().err
+    assert "whatever the pairs never compared would show" in error and "(0.5)" not in error
+    # d loses to everybody it met, so a - d does not matter for the winner b.
+    assert run("bound", battles(tmp_path, ["b,a,model_a", "b,c,model_a", "b,d,model_a", "a,c,model_a"] * 3)) == 0
+    captured = capsys.readouterr()
+    assert "the winner is b" in captured.out and "taken to be even" in captured.err
+
+
+def test_identify_does_not_weigh_sorted_rows_in_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = battles(tmp_path, ["new,old,model_a"] * 55 + ["new,old,model_b"] * 45)
+    words = identify(capsys, log)
+    assert "No verdict: outcomes repeat" in words and "one log of 1,000,000" in words and "--order any" in words
+    assert "refuted" not in words and "beats" not in words
+    words = identify(capsys, log, "--order", "any")
+    assert "Undecided at error level 0.05: 2 of 2 policies" in words and "in no particular order" in words
+    words = identify(capsys, battles(tmp_path, ["new,old,model_a"] * 80 + ["new,old,model_b"] * 20), "--order", "any")
+    assert "it is new, at error level 0.05" in words
+
+
+def test_identify_does_not_weigh_several_rows_of_one_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    winners = random.Random(0).choices(range(4), k=120)
+    rows = [f"v{winner},v{other},model_a" for winner in winners for other in range(4) if other != winner]
+    for order in ("log", "any"):
+        words = identify(capsys, battles(tmp_path, rows), "--order", order)
+        assert "several rows stem from one verdict" in words and "keep one row of each verdict" in words
+        assert "refuted" not in words
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "expected", "absent"),
+    [
+        ("c11_disconnected", "log", "2 parts that were never compared with each other: a, b | c, d.", "has no"),
+        ("c12_gauntlet", "log", "hangs on pairs that were never compared (CT800 - Chal, ", "No policy"),
+        (
+            "c14_knockout",
+            "log",
+            "hangs on pairs that were never compared (p1 - p4, p1 - p6, p1 - p7, p1 - p8)",
+            "parts",
+        ),
+        ("c16_nway", "log", "several rows stem from one verdict", "refuted"),
+        ("c16_nway", "any", "several rows stem from one verdict", "refuted"),
+        ("c17_sorted", "log", "the rows are sorted by outcome", "refuted"),
+        ("c17_sorted", "any", "Undecided", "is new"),
+        ("c17_shuffled", "log", "Undecided", "is new"),
+        ("c17_shuffled", "any", "Undecided", "is new"),
+    ],
+)
+def test_identify_on_files_that_people_have(
+    capsys: pytest.CaptureFixture[str], name: str, order: str, expected: str, absent: str
+) -> None:
+    words = identify(capsys, shared(f"cases/{name}.csv"), "--order", order)
+    assert expected in words and absent not in words
 
 
 def features(path: Path, rows: list[str]) -> str:
@@ -147,6 +230,7 @@ def test_structured_bound(capsys: pytest.CaptureFixture[str]) -> None:
 def test_identify_with_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Policies that never met are told apart by what their features share with others."""
     rows = ["a,b,model_a"] * 60 + ["c,d,model_a"] * 60 + ["a,b,model_b"] * 8 + ["c,d,model_b"] * 8
+    random.Random(0).shuffle(rows)
     file = features(tmp_path, ["a,3,0", "b,1,0.1", "c,2,0", "d,0,0.3"])
     log = battles(tmp_path, rows)
     assert run("identify", log, "--replications", "20") == 0
@@ -154,7 +238,7 @@ def test_identify_with_features(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run("identify", log, "--features", file, "--replications", "20") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "taken to follow a linear Bradley-Terry model of the features" in words
-    assert "Undecided" in words or "The best policy is a" in words
+    assert "Undecided" in words or "If the linear model holds, the best policy is a" in words
     without_d = features(tmp_path, ["a,1,0", "b,1,1", "c,2,1"])
     assert "no features for d" in fails(capsys, "identify", log, "--features", without_d)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from llmpo_jax.engine.orders import in_order, shuffled
 from llmpo_jax.models import Battles, identified
-from llmpo_jax.protocol import Problem, StoppingRule
+from llmpo_jax.protocol import Design, Problem, StoppingRule
+from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
 from llmpo_jax.stopping.structured import e_process
 from llmpo_jax.theory import linear
+from llmpo_jax.theory.independence import ORDERS, independence
 from llmpo_jax.theory.linear import make_design
 from llmpo_jax.theory.refutation import pair_evidence
 
@@ -22,87 +28,161 @@ class Audit:
     """What is proven of each policy.
 
     Attributes:
-        refutation: float64 [K] nats against "k is the Condorcet winner", the largest value of its e-process along
-            the log; k is refuted at level exp(-refutation), and at every larger one.
+        order: "log" or "any", how the rows were read.
+        alarm: what the rows look like if not like independent comparisons (see `llmpo_jax.theory.independence`). Then
+            nothing is proven: no refutation, no refuter, no proof, no next pair.
+        refutation: float64 [K] nats against "k is the Condorcet winner" (with features, against "k is the best
+            policy"); k is refuted at level exp(-refutation), and at every larger one.
         refuter: int64 [K], the opponent with most evidence against k (with features, the leader); -1 where there is
             none.
-        never_compared: the pairs (i, j), i < j, without any comparison.
-        next_pair: the pair that LLM-PO would compare next.
+        proofs: float64 [K, K] nats for "i beats j", infinite on the diagonal; None with features.
+        next_pair: the pair that LLM-PO would compare next, where it is known that a Condorcet winner exists.
     """
 
+    order: str
+    alarm: str | None
     refutation: np.ndarray
     refuter: np.ndarray
-    never_compared: tuple[tuple[int, int], ...]
-    next_pair: tuple[int, int]
+    proofs: np.ndarray | None
+    next_pair: tuple[int, int] | None
 
     def refuted(self, delta: float) -> np.ndarray:
         """bool [K], which policies are refuted at level `delta`."""
         return self.refutation >= -np.log(delta)
 
+    def proven(self, delta: float) -> np.ndarray:
+        """bool [K, K], where i is proven to beat j, each policy's row at level `delta / K` (unstructured space)."""
+        assert self.proofs is not None
+        return self.proofs >= math.log(len(self.proofs)) - np.log(delta)
 
-def audit(battles: Battles, features: np.ndarray | None = None) -> Audit:
-    """Weigh a log of comparisons in its own order.
 
-    Valid for any rule by which the pairs were chosen, as long as it did not look at outcomes still to come (a log
-    sorted by outcome is not valid).
+def audit(battles: Battles, features: np.ndarray | None = None, order: str = "log", seed: int = 0) -> Audit:
+    """Weigh a log of comparisons.
+
+    What is asked of the log: given all earlier rows, a row that is decided is won with a chance that depends on its
+    pair alone. So no two rows may stem from one verdict. Where the rows look otherwise, nothing is proven but that
+    (`Audit.alarm`, false in at most one log in a million).
+
+    - order "log": the rows are in the order in which the comparisons were made. The evidence is the peak of the
+      e-process along the log. Valid for any rule by which the pairs were chosen and the log was ended.
+    - order "any": the order is lost, or the rows are sorted, but the PAIRS (and the end of the log) were chosen without
+      looking at outcomes. The evidence is the log of the wealth at the end, not at its peak, averaged over random
+      orders. In each of them the wealth has mean at most 1 while k is the winner, so their average has too, and by
+      Markov's inequality it reaches 1 / delta with probability at most delta. This holds for any number of orders;
+      here it is `llmpo_jax.engine.orders.number_of_orders`. The answer depends on the seed, to be chosen without
+      looking at the answer, and on who beat whom how often, not on the rows' order.
+
+    What may be said, all of it together with an error of at most delta (without features):
+    - "if one policy beats all others, it is X", where all but X are refuted, or "no policy does", where all are.
+      If there is a winner i*, both are wrong only if i* is refuted.
+    - besides the former, "X beats every other policy", where `proven` has the whole row of X. If there is a winner,
+      this too is wrong only if i* is refuted. If there is none, some policy beats k or ties with it for each k, so k
+      is proven to beat it with probability at most delta / K, and any of them with probability at most delta.
+    With features a linear Bradley-Terry model is assumed, which always has a best policy: where all are refuted, the
+    linear model does not fit.
 
     A tie says nothing about who is better and adds no evidence. Without features it counts as half a win for each in
     the win rates; with them it is left out: the linear model is one of the decided comparisons.
 
     Args:
         battles: the log.
-        features: [K, d] for the structured space, where a linear Bradley-Terry model is assumed; None for the
-            unstructured one.
+        features: [K, d] for the structured space; None for the unstructured one.
+        order: "log" or "any".
+        seed: of the random orders.
+
+    Raises:
+        ValueError: an unknown order, or features as `llmpo_jax.models.identified`.
     """
-    if features is None:
-        peak, refuter, pair = _unstructured(battles)
-    else:
-        peak, refuter, pair = _structured(battles, identified(features, battles.names).coordinates)
-    first, second = np.nonzero(np.triu(battles.counts == 0, 1))
+    if order not in ORDERS:
+        raise ValueError(f"order = {order!r}{nearest(str(order), ORDERS)}")
+    k = len(battles.names)
+    coordinates = None if features is None else identified(features, battles.names).coordinates
+    alarm = independence(battles).alarm(order)
+    if alarm is not None:
+        proofs = None if features is not None else np.where(np.eye(k, dtype=bool), np.inf, 0.0)
+        return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, None)
+    space = UNSTRUCTURED if coordinates is None else STRUCTURED
+    codes = in_order(battles) if order == "log" else shuffled(battles, space.name, seed)
+    weighed = _unstructured(k, codes) if coordinates is None else _structured(coordinates, codes)
     return Audit(
-        refutation=peak.astype(np.float64),
-        refuter=refuter,
-        never_compared=tuple(zip(first.tolist(), second.tolist(), strict=True)),
-        next_pair=(int(pair[0]), int(pair[1])),
+        order=order,
+        alarm=None,
+        refutation=_evidence(order, weighed.peak, weighed.final),
+        refuter=np.asarray(weighed.refuter[0], np.int64),
+        proofs=None if coordinates is not None else _evidence(order, weighed.proof_peak, weighed.proof_final),
+        next_pair=(int(weighed.pair[0, 0]), int(weighed.pair[0, 1])),
     )
 
 
-def _unstructured(battles: Battles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    problem = Problem(len(battles.names))
+class _Weighed(NamedTuple):
+    """Of M logs of the same rows, each in its order; empty proofs with features.
+
+    Attributes:
+        peak, final: [M, K], largest and last log wealth against each policy.
+        refuter: int32 [M, K].
+        pair: int32 [M, 2], to be compared next.
+        proof_peak, proof_final: [M, K, K], largest and last log wealth for "i beats j".
+    """
+
+    peak: jax.Array
+    final: jax.Array
+    refuter: jax.Array
+    pair: jax.Array
+    proof_peak: jax.Array
+    proof_final: jax.Array
+
+
+def _evidence(order: str, peak: jax.Array, final: jax.Array) -> np.ndarray:
+    """Nats that hold at any level, from the log wealths [M, ...] of all logs."""
+    if order == "log":
+        return np.asarray(peak[0], np.float64)
+    return np.maximum(np.logaddexp.reduce(np.asarray(final, np.float64), axis=0) - math.log(len(final)), 0)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _unstructured(num_policies: int, codes: jax.Array) -> _Weighed:
+    """Logs `codes` [M, n], weighed."""
+    problem = Problem(num_policies, "certify")
     rule, sampler = UNSTRUCTURED.stopping.get("e-process"), UNSTRUCTURED.samplers.get("llm-po")
 
-    def step(carry, battle):
-        statistics, state, peak = carry
-        moved = _moved(UNSTRUCTURED, problem, rule, (statistics, state), battle)
-        return (*moved, jnp.maximum(peak, rule.evidence(problem, moved[1], moved[0]))), None
+    def step(carry, code):
+        statistics, state = _moved(UNSTRUCTURED, problem, rule, carry[:2], code)
+        place = tuple(jnp.stack([code // num_policies, code % num_policies])[::turn] for turn in (1, -1))
+        return (statistics, state, carry[2].at[place].max(state.proofs.pairs[place])), None
 
-    @jax.jit
     def scan(log):
-        start = (UNSTRUCTURED.start(problem), rule.init(problem), jnp.zeros(problem.num_policies, problem.dtype))
-        (statistics, state, peak), _ = jax.lax.scan(step, start, log)
+        state = rule.init(problem)
+        start = (UNSTRUCTURED.start(problem), state, state.proofs.pairs)
+        (statistics, state, highest), _ = jax.lax.scan(step, start, log)
         record = statistics.record.astype(problem.dtype)
-        evidence = rule.evidence(problem, state, statistics)
-        pair = sampler.select(problem, jax.random.key(0), statistics, evidence, sampler.init(problem))[:2]
-        return peak, pair_evidence(record[..., 0], record[..., 1]), jnp.stack(pair)
+        against = pair_evidence(record[..., 0], record[..., 1])
+        refuter = jnp.where(jnp.max(against, axis=1) > 0, jnp.argmax(against, axis=1), -1)
+        wealth, known = rule.evidence(problem, state, statistics), Problem(num_policies)
+        pair = sampler.select(known, jax.random.key(0), statistics, wealth, sampler.init(known))[:2]
+        return _Weighed(state.peak, wealth, refuter, jnp.stack(pair), highest, state.proofs.pairs)
 
-    peak, evidence, pair = (np.asarray(x) for x in scan(_columns(battles)))
-    return peak, np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), -1), pair
+    return jax.vmap(scan)(codes)
 
 
-def _structured(battles: Battles, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    problem = Problem(*coordinates.shape[:1], dimension=coordinates.shape[1], design=make_design(coordinates))
+def _structured(coordinates: np.ndarray, codes: np.ndarray) -> _Weighed:
+    """Logs `codes` [M, n], weighed with features."""
+    # Whole periods; what is missing in the last one changes nothing.
+    missing = -codes.shape[1] % STRUCTURED.period
+    blocks = np.pad(codes, ((0, 0), (0, missing)), constant_values=-1).reshape(len(codes), -1, STRUCTURED.period)
+    return _linear(coordinates.shape, make_design(coordinates), blocks)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weighed:
+    """Logs `blocks` [M, n / 8, 8], weighed with the features [K, d] of a design."""
+    problem = Problem(shape[0], dimension=shape[1], design=design)
     rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
     assert rule.refresh is not None and sampler.refresh is not None
     refresh, improve = rule.refresh, sampler.refresh
-    # Whole periods; what is missing in the last one is filled with ties, which change nothing.
-    missing = -len(battles.first) % STRUCTURED.period
-    columns = tuple(
-        np.pad(column, (0, missing), constant_values=fill).reshape(-1, STRUCTURED.period)
-        for column, fill in zip(_columns(battles), (0, 1, 0.5), strict=True)
-    )
 
-    def step(carry, battle):
-        return _moved(STRUCTURED, problem, rule, carry, battle), None
+    def step(carry, code):
+        moved = _moved(STRUCTURED, problem, rule, carry, code)
+        return jax.tree.map(lambda new, old: jnp.where(code < 0, old, new), moved, carry), None
 
     def period(carry, block):
         *before, design = carry
@@ -111,29 +191,24 @@ def _structured(battles: Battles, coordinates: np.ndarray) -> tuple[np.ndarray, 
         state = refresh(problem, state, statistics)
         return (statistics, state, improve(problem, statistics, design)), None
 
-    @jax.jit
     def scan(log):
         start = (STRUCTURED.start(problem), rule.init(problem), sampler.init(problem))
         (statistics, state, design), _ = jax.lax.scan(period, start, log)
         rivals = jnp.arange(problem.num_policies, dtype=jnp.int32)
         values, _ = jax.vmap(lambda rival: e_process.weigh(problem, state, statistics, rival))(rivals)
-        # The leader is not compared with itself.
-        values = jnp.where(rivals == statistics.leader, 0, values)
+        # The leader is not compared with itself: nothing is claimed against it.
+        values = jnp.where(rivals == statistics.leader, -jnp.inf, values)
+        peak = jnp.maximum(state.peak, values)
         pair = sampler.select(problem, jax.random.key(0), statistics, state.peak, design)[:2]
-        return jnp.maximum(state.peak, values), statistics.leader, jnp.stack(pair)
+        refuter = jnp.where(peak > 0, statistics.leader, -1)
+        return _Weighed(peak, values, refuter, jnp.stack(pair), jnp.zeros(0), jnp.zeros(0))
 
-    peak, leader, pair = (np.asarray(x) for x in scan(columns))
-    return peak, np.where(peak > 0, leader, -1), pair
-
-
-def _columns(battles: Battles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return battles.first.astype(np.int32), battles.second.astype(np.int32), battles.outcome.astype(np.float32)
+    return jax.vmap(scan)(blocks)
 
 
-def _moved(space: Space, problem: Problem, rule: StoppingRule, before: tuple, battle: tuple) -> tuple:
-    """Statistics and evidence after one battle; as before, if it is a tie."""
+def _moved(space: Space, problem: Problem, rule: StoppingRule, before: tuple, code: jax.Array) -> tuple:
+    """Statistics and evidence after the row `code`."""
     statistics, state = before
-    first, second, outcome = battle
-    comparison = space.judged(statistics, first, second, outcome > 0.5)
-    moved = (space.observe(problem, statistics, comparison), rule.update(problem, state, comparison))
-    return jax.tree.map(lambda new, old: jnp.where(outcome == 0.5, old, new), moved, before)
+    winner, loser = jnp.maximum(code, 0) // problem.num_policies, code % problem.num_policies
+    comparison = space.judged(statistics, winner, loser, code >= 0)
+    return space.observe(problem, statistics, comparison), rule.update(problem, state, comparison)

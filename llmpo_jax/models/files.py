@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,11 @@ OUTCOMES = {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5}
 
 #: A row of a file: its line number (from 1; its last one, where a cell has line breaks) and its cells.
 Row = tuple[int, list[str]]
+
+#: Two policies by their numbers, the lower one first.
+Pair = tuple[int, int]
+
+SHOWN_PAIRS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,35 @@ class Battles:
         """`wins[i, j]`: comparisons that i won against j, ties half, [K, K]; `wins + wins^T = counts`."""
         return self._sums(self.outcome) + self._sums(1 - self.outcome).T
 
+    @property
+    def decided(self) -> np.ndarray:
+        """`decided[i, j]`: comparisons that i won against j, ties left out, [K, K] int."""
+        return self._sums((self.outcome == 1).astype(np.int64)) + self._sums((self.outcome == 0).astype(np.int64)).T
+
+    @property
+    def never_compared(self) -> tuple[Pair, ...]:
+        """The pairs (i, j), i < j, without any comparison: their rates are unknown."""
+        return _pairs(self.counts == 0)
+
+    @property
+    def open_pairs(self) -> tuple[Pair, ...]:
+        """The pairs never compared on which it hangs who the Condorcet winner of the win rates is.
+
+        These are the missing pairs of the policies that have won more than half of the comparisons with each of
+        their opponents. Without any, the rates that are known settle who the winner is, or that there is none.
+        """
+        counts, wins = self.counts, self.wins
+        may_win = np.all((counts == 0) | (2 * wins > counts), axis=1)
+        return _pairs((counts == 0) & np.logical_or.outer(may_win, may_win))
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """The policies by the parts into which the graph of the comparisons falls; one part where it is connected."""
+        from scipy.sparse.csgraph import connected_components  # slow to import, and seldom needed
+
+        number, label = connected_components(self.counts, directed=False)
+        return tuple(tuple(np.flatnonzero(label == part).tolist()) for part in range(number))
+
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values` [n] over the battles of each ordered pair (first, second), [K, K]."""
         sums = np.zeros((len(self.names), len(self.names)), values.dtype)
@@ -60,8 +94,25 @@ class Battles:
         return sums
 
 
+def _pairs(which: np.ndarray) -> tuple[Pair, ...]:
+    """The pairs (i, j), i < j, at which `which` [K, K] holds."""
+    first, second = np.nonzero(np.triu(which, 1))
+    return tuple(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def listed(pairs: Sequence[Pair], names: Sequence[str]) -> str:
+    """The first pairs by name, and how many more there are."""
+    more = f" and {len(pairs) - SHOWN_PAIRS:,} more" if len(pairs) > SHOWN_PAIRS else ""
+    return ", ".join(f"{names[i]} - {names[j]}" for i, j in pairs[:SHOWN_PAIRS]) + more
+
+
 def empirical_model(battles: Battles) -> Tabular:
-    """The win matrix `wins / counts` of a log, ties half; 1/2 for a pair that was never compared."""
+    """The win matrix `wins / counts` of a log, ties half.
+
+    A pair that was never compared stands in it as 1/2. That is a convention and no finding; it is a harmless one
+    where `Battles.open_pairs` is empty: then the model has the Condorcet winner of the rates that are known, or none
+    as they have none.
+    """
     counts = battles.counts
     mu = np.divide(battles.wins, counts, out=np.full(counts.shape, 0.5), where=counts > 0)
     return Tabular(mu, battles.names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmpo_jax.models import instances
-from llmpo_jax.models.files import Battles, empirical_model, holds_battles, read_battles, read_matrix
+from llmpo_jax.models.files import Battles, empirical_model, holds_battles, listed, read_battles, read_matrix
 from llmpo_jax.models.preference import PreferenceModel
 from llmpo_jax.registry import nearest
 
@@ -38,8 +39,9 @@ def load(source: str) -> Source:
 
     Raises:
       FileNotFoundError: what looks like a path does not exist.
-      ValueError: unknown instance or parameter (with the nearest valid name), a value that is not a number,
-        or a file that `read_matrix` or `read_battles` rejects.
+      ValueError: unknown instance or parameter (with the nearest valid name), a value that is not a number, a file
+        that `read_matrix` or `read_battles` rejects, or a log without comparisons of a pair on which it hangs who the
+        Condorcet winner is. Of other pairs that are missing a UserWarning tells.
     """
     name, _, arguments = source.partition(":")
     if name in instances.names():
@@ -49,11 +51,27 @@ def load(source: str) -> Source:
         if not holds_battles(source):
             return Source(label, read_matrix(source))
         battles = read_battles(source)
+        _check_rates(source, battles)
         return Source(label, empirical_model(battles), battles)
     if re.search(r"[/\\]|\.\w+$", name):
         raise FileNotFoundError(f"source {source!r}: the file does not exist")
     alternatives = nearest(name, instances.names())
     raise ValueError(f"source {source!r}: no file, and unknown instance {name!r}{alternatives}")
+
+
+def _check_rates(source: str, battles: Battles) -> None:
+    """Whether the rates of a log can stand for the truth, although some may be missing."""
+    if battles.open_pairs:
+        raise ValueError(
+            f"source {source!r}: who beats all others hangs on pairs that were never compared "
+            f"({listed(battles.open_pairs, battles.names)}), expected comparisons of these, too"
+        )
+    if battles.never_compared:
+        warnings.warn(
+            f"source {source!r}: pairs never compared are taken to be even, which does not matter for who beats all "
+            f"others: {listed(battles.never_compared, battles.names)}",
+            stacklevel=2,
+        )
 
 
 def _label(text: str) -> str:

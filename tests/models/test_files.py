@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -85,6 +86,44 @@ def test_the_empirical_model_is_fair_where_nothing_was_compared(write):
     model = models.empirical_model(models.read_battles(write(BATTLES)))
     assert model.names == ("x", "y", "z")
     assert model.mu.tolist() == [[0.5, 0.5, 1.0], [0.5, 0.5, 0.5], [0.0, 0.5, 0.5]]
+
+
+def rows(*battles: str) -> str:
+    """Rows like "xy" (x beats y) and "x=y"."""
+    lines = [f"{b[0]},{b[-1]},{'tie' if '=' in b else 'model_a'}" for b in battles]
+    return "\n".join(["model_a,model_b,winner", *lines, ""])
+
+
+OPEN = [
+    # Nobody but a can win by the rates, and b - c does not matter.
+    (("ab", "ac"), [(1, 2)], [], 1),
+    # c may beat a.
+    (("ab", "bc"), [(0, 2)], [(0, 2)], 1),
+    # All have failed to beat somebody.
+    (("a=b", "bc"), [(0, 2)], [], 1),
+    (("ab", "cd"), [(0, 2), (0, 3), (1, 2), (1, 3)], [(0, 2), (0, 3), (1, 2)], 2),
+    (("ab", "bc", "ca"), [], [], 1),
+]
+
+
+@pytest.mark.parametrize(("battles", "missing", "matter", "parts"), OPEN)
+def test_pairs_that_were_never_compared(write, battles, missing, matter, parts):
+    log = models.read_battles(write(rows(*battles)))
+    assert list(log.never_compared) == missing and list(log.open_pairs) == matter and len(log.parts) == parts
+    # What is known settles the winner, or that there is none, exactly where no missing pair matters.
+    outcomes = set()
+    for fill in itertools.product(("{}{}", "{}={}", "{1}{0}"), repeat=len(missing)):
+        more = [way.format(*(log.names[k] for k in pair)) for way, pair in zip(fill, missing, strict=True)]
+        outcomes.add(models.condorcet_winner(models.empirical_model(models.read_battles(write(rows(*battles, *more))))))
+    assert (len(outcomes) == 1) == (not matter)
+    if not matter:
+        assert outcomes == {models.condorcet_winner(models.empirical_model(log))}
+
+
+def test_the_parts_of_a_log(write):
+    log = models.read_battles(write(rows("ad", "b=c", "da")))
+    assert log.parts == ((0, 3), (1, 2))
+    assert log.decided.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
 
 
 BAD_BATTLES = [

@@ -51,10 +51,25 @@ def test_matrix_file(tmp_path):
 
 def test_battles_file(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("model_a,model_b,winner\nx,y,model_a\nx,z,tie\n")
+    path.write_text("model_a,model_b,winner\nx,y,model_a\nx,z,tie\ny,z,tie\n")
     loaded = models.load(str(path))
     assert loaded.label == "log" and loaded.battles is not None and loaded.battles.names == ("x", "y", "z")
     np.testing.assert_array_equal(loaded.model.win_probabilities()[0], [0.5, 1.0, 0.5])
+
+
+def test_battles_that_leave_the_winner_open_are_refused(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("model_a,model_b,winner\nx,y,model_a\ny,z,model_a\n")
+    with pytest.raises(ValueError, match=r"log.csv'.* never compared \(x - z\), expected comparisons of these, too"):
+        models.load(str(path))
+
+
+def test_missing_pairs_that_do_not_matter_are_told(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("model_a,model_b,winner\nx,y,model_a\nx,z,model_a\n")
+    with pytest.warns(UserWarning, match="pairs never compared are taken to be even, .*: y - z"):
+        loaded = models.load(str(path))
+    assert models.condorcet_winner(loaded.model) == 0
 
 
 def test_a_file_called_like_an_instance_needs_its_folder(tmp_path, monkeypatch):
