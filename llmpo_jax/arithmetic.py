@@ -49,7 +49,7 @@ def root_key(seed: int) -> jax.Array:
 _SQUARE_ROOT_OF_HALF = 0x3FE6A09E667F3BCD
 """Its bits in float64: mantissas are taken from [sqrt(1/2), sqrt(2))."""
 _SERIES = tuple(2 / (2 * power + 1) for power in range(11))
-"""log m = 2 artanh(s) = 2 s + 2 s^3 / 3 + ..., s = (m - 1) / (m + 1), |s| < 0.172; what is left out is below 2^-59 s."""
+"""log m = 2 artanh(s) = 2 s + 2 s^3 / 3 + ..., s = (m - 1) / (m + 1), |s| < 0.172; the rest is below 2^-59 s."""
 
 
 def logarithm(values: jax.Array) -> jax.Array:

@@ -20,4 +20,5 @@ def shared(path: str) -> Path:
 def real_matrices() -> list[str]:
     """The names of the real win matrices, none where they are missing (for parametrising)."""
     files = sorted((SHARED / "data").glob("*.csv"))
-    return [file.name for file in files if not file.stem.endswith(("_battles", ".counts"))]
+    other = ("_battles", ".counts", ".features", ".ordered")
+    return [file.name for file in files if not file.stem.endswith(other)]

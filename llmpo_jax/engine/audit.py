@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from llmpo_jax.arithmetic import pinned
 from llmpo_jax.engine.orders import in_order, shuffled
 from llmpo_jax.models import Battles, identified
 from llmpo_jax.protocol import Design, Problem, StoppingRule
@@ -103,7 +104,8 @@ def audit(battles: Battles, features: np.ndarray | None = None, order: str = "lo
         return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, None)
     space = UNSTRUCTURED if coordinates is None else STRUCTURED
     codes = in_order(battles) if order == "log" else shuffled(battles, space.name, seed)
-    weighed = _unstructured(k, codes) if coordinates is None else _structured(coordinates, codes)
+    with pinned():
+        weighed = _unstructured(k, codes) if coordinates is None else _structured(coordinates, codes)
     return Audit(
         order=order,
         alarm=None,
@@ -195,7 +197,7 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
         start = (STRUCTURED.start(problem), rule.init(problem), sampler.init(problem))
         (statistics, state, design), _ = jax.lax.scan(period, start, log)
         rivals = jnp.arange(problem.num_policies, dtype=jnp.int32)
-        values, _ = jax.vmap(lambda rival: e_process.weigh(problem, state, statistics, rival))(rivals)
+        values = jax.vmap(lambda rival: e_process.settle(problem, state, statistics, rival))(rivals)
         # The leader is not compared with itself: nothing is claimed against it.
         values = jnp.where(rivals == statistics.leader, -jnp.inf, values)
         peak = jnp.maximum(state.peak, values)

@@ -41,12 +41,12 @@ logits apart (beyond, the worse policy would win with a probability below exp(-1
 
 Rounding. All this is computed in float64, with u = 2^-53 and an exponential that is right to 4 units in the last place.
 Logits further out than `FURTHEST` are cut off there, and the pair's term is continued by its tangent, which convexity
-allows. With n comparisons bet on, Z = max |z_p|, P pairs and E <= 48 epochs: every factor is right to 12 u relative and its
-logarithm, at most 65, to 16 u + 3 u |log|; sums add (2 E + P) u of their terms' sizes; a slope phi_p' or a curvature is
-right to (50 + 2 E) u n_p, a logit to d u Z |theta_0|, r beyond that to (P + 3) u (1.25 n Z + |r|), the differences z and c
-to u relative. As |f'| <= 1 and f'' <= 1/4, all of it together changes the right hand side by less than
-`2 u (P + 256) n (FURTHEST + Z (R + |theta_0|))` and a hundredth of its last term; both are taken off. In a shorter type
-than float64 its own u is used: the bound still holds, far too low to prove anything. Where a number is not finite
+allows. With n comparisons bet on, Z = max |z_p|, P pairs and E <= 48 epochs: every factor is right to 12 u relative and
+its logarithm, at most 65, to 16 u + 3 u |log|; sums add (2 E + P) u of their terms' sizes; a slope phi_p' or a
+curvature is right to (50 + 2 E) u n_p, a logit to d u Z |theta_0|, r beyond that to (P + 3) u (1.25 n Z + |r|), the
+differences z and c to u relative. As |f'| <= 1 and f'' <= 1/4, all of it together changes the right hand side by less
+than `2 u (P + 256) n (FURTHEST + Z (R + |theta_0|))` and a hundredth of its last term; both are taken off. In a shorter
+type than float64 its own u is used: the bound still holds, far too low to prove anything. Where a number is not finite
 nothing is claimed.
 """
 
