@@ -67,6 +67,14 @@ def rounded_down(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return jnp.where(near.astype(value.dtype) > value, below, near)
 
 
+def add_down(one: jax.Array, other: jax.Array) -> jax.Array:
+    """`one + other`, never above the exact sum."""
+    total = one + other
+    shadow = total - one
+    error = (one - (total - shadow)) + (other - shadow)
+    return jnp.where(error < 0, jnp.nextafter(total, jnp.asarray(-jnp.inf, total.dtype)), total)
+
+
 @jax.custom_batching.custom_vmap
 def shared_maximum(count: jax.Array) -> jax.Array:
     """Turns of a loop: at least `count`, and the same for a whole batch, which then runs through the loop in lock-step.

@@ -208,10 +208,13 @@ def stylised_thresholds(delta: float, num_policies: int, existence: str) -> tupl
     return math.log(1 / delta), math.log(1 / delta)
 
 
+KAUFMANN_KOOLEN_ROUNDING = 1 + 1e-4
+
+
 def kaufmann_koolen_thresholds(delta: float, num_policies: int, existence: str) -> tuple[float, float]:
     level = _level(delta, num_policies, existence)
-    joint = (num_policies - 1) * deviation_threshold(level / (num_policies - 1))
-    return (joint if existence == "assumed" else deviation_threshold(level)), joint
+    joint = (num_policies - 1) * deviation_threshold(level / (num_policies - 1)) * KAUFMANN_KOOLEN_ROUNDING
+    return (joint if existence == "assumed" else deviation_threshold(level) * KAUFMANN_KOOLEN_ROUNDING), joint
 
 
 class StoppingReference(NamedTuple):

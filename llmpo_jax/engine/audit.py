@@ -17,7 +17,8 @@ from llmpo_jax.models import Battles, identified
 from llmpo_jax.protocol import Design, Problem, StoppingRule
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
-from llmpo_jax.stopping.structured import e_process
+from llmpo_jax.stopping import e_process
+from llmpo_jax.stopping.structured import e_process as structured_e_process
 from llmpo_jax.theory import linear
 from llmpo_jax.theory.independence import ORDERS, independence
 from llmpo_jax.theory.linear import make_design
@@ -137,7 +138,7 @@ class _Weighed(NamedTuple):
 def _evidence(order: str, peak: jax.Array, final: jax.Array) -> np.ndarray:
     """Nats that hold at any level, from the log wealths [M, ...] of all logs."""
     if order == "log":
-        return np.asarray(peak[0], np.float64)
+        return np.maximum(np.asarray(peak[0], np.float64), 0)
     return np.maximum(np.logaddexp.reduce(np.asarray(final, np.float64), axis=0) - math.log(len(final)), 0)
 
 
@@ -161,7 +162,9 @@ def _unstructured(num_policies: int, codes: jax.Array) -> _Weighed:
         refuter = jnp.where(jnp.max(against, axis=1) > 0, jnp.argmax(against, axis=1), -1)
         wealth, known = rule.evidence(problem, state, statistics), Problem(num_policies)
         pair = sampler.select(known, jax.random.key(0), statistics, wealth, sampler.init(known))[:2]
-        return _Weighed(state.peak, wealth, refuter, jnp.stack(pair), highest, state.proofs.pairs)
+        doubt = e_process.rounding(problem, statistics)
+        proofs = highest - doubt, state.proofs.pairs - doubt
+        return _Weighed(state.peak - doubt, wealth - doubt, refuter, jnp.stack(pair), *proofs)
 
     return jax.vmap(scan)(codes)
 
@@ -197,7 +200,7 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
         start = (STRUCTURED.start(problem), rule.init(problem), sampler.init(problem))
         (statistics, state, design), _ = jax.lax.scan(period, start, log)
         rivals = jnp.arange(problem.num_policies, dtype=jnp.int32)
-        values = jax.vmap(lambda rival: e_process.settle(problem, state, statistics, rival))(rivals)
+        values = jax.vmap(lambda rival: structured_e_process.settle(problem, state, statistics, rival))(rivals)
         # The leader is not compared with itself: nothing is claimed against it.
         values = jnp.where(rivals == statistics.leader, -jnp.inf, values)
         peak = jnp.maximum(state.peak, values)

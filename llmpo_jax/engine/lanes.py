@@ -194,11 +194,13 @@ class Program(NamedTuple):
             return arrays
         return jax.device_put(arrays, NamedSharding(self.mesh, _LANES if split else P()))
 
+    @pinned()
     def identify(self, plan: Plan, replications: np.ndarray) -> Fresh:
         """The identities of up to `BATCH` replications, drawn on the host's side."""
         padded = np.pad(replications, (0, BATCH - len(replications)))
         return Fresh(*(np.asarray(x)[: len(replications)] for x in self.identities(plan.root, padded)))
 
+    @pinned()
     def __call__(
         self, plan: Plan, lanes: Replication, free: np.ndarray, idle: np.ndarray, slots: np.ndarray, fresh: Fresh
     ) -> tuple[Replication, jax.Array, np.ndarray]:
@@ -302,6 +304,7 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
     )
 
 
+@pinned()
 def blank(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
     """Lanes with nothing in them yet."""
 

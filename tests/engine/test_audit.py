@@ -29,8 +29,8 @@ def battles(n: int, ties: float, seed: int = 0) -> Battles:
 
 
 def test_audit_of_a_log() -> None:
-    """Refutations and proofs (the peak of each wealth), who refutes whom, and the next pair, ties left out; float32
-    to 1e-4."""
+    """Refutations and proofs (the peak of each wealth), who refutes whom, and the next pair, ties left out; to the
+    rounding that is taken off, 4 eps a comparison, and what it is taken off for."""
     log = battles(600, ties=0.2)
     record, proofs = reference.Record(5), np.zeros((5, 5))
     for first, second, outcome in zip(log.first, log.second, log.outcome, strict=True):
@@ -38,9 +38,9 @@ def test_audit_of_a_log() -> None:
             record.observe(int(first), int(second), outcome == 1)
             proofs = np.maximum(proofs, record.pair_wealth.T)
     found = audit(log)
-    np.testing.assert_allclose(found.refutation, record.peak, atol=1e-4)
+    np.testing.assert_allclose(found.refutation, record.peak, atol=4e-4)
     assert found.proofs is not None
-    np.testing.assert_allclose(found.proofs, np.where(np.eye(5), np.inf, proofs), atol=1e-4)
+    np.testing.assert_allclose(found.proofs, np.where(np.eye(5), np.inf, proofs), atol=4e-4)
     np.testing.assert_array_equal(found.proven(0.05), found.proofs >= np.log(5 / 0.05))
     evidence = np.array([[record.pair_evidence(i, j) if i != j else 0.0 for j in range(5)] for i in range(5)])
     np.testing.assert_array_equal(found.refuter, np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), -1))

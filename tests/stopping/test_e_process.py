@@ -255,6 +255,31 @@ def test_an_unclipped_bet_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mean_wealth(EASY, greedy, -9.0).max() > 1.01
 
 
+@pytest.mark.parametrize("pooling", [-0.5, 2.0])
+def test_what_rounding_adds_to_a_bet_is_taken_off(pooling: float) -> None:
+    """Of 400,000 float32 bets both factors: F <= 1 and F + G <= 2 but for 6 eps, of which the run pays 8 (ROUNDING on
+    each), so the wealth that something is concluded from is a supermartingale whatever floats do."""
+    rng = np.random.default_rng(8)
+    eps, many = float(np.finfo(np.float32).eps), 400_000
+    counts = np.floor(10.0 ** rng.uniform(0, 6, (6, many))).astype(np.int32) - 1
+    win, loss = (np.zeros(many, bool) + outcome for outcome in (True, False))
+
+    def side(won: np.ndarray) -> np.ndarray:
+        batch = Comparison(
+            *(jnp.zeros(many, jnp.int32), jnp.ones(many, jnp.int32), jnp.asarray(won)),
+            *(jnp.asarray(counts[0]), jnp.asarray(counts[1])),
+            *(jnp.asarray(counts[2:4].T), jnp.asarray(counts[4:].T)),
+            jnp.full(many, pooling, jnp.float32),
+        )
+        return np.asarray(jax.jit(jax.vmap(lambda c: e_process.gains(c, jnp.dtype(jnp.float32))))(batch), float)
+
+    won, lost = np.exp(side(win)[:, 0]), np.exp(side(loss)[:, 0])
+    assert won.max() <= 1
+    assert (won + lost).max() <= 2 + 6 * eps
+    assert ((won + lost) * math.exp(-e_process.ROUNDING * eps)).max() <= 2 - eps
+    assert (won + lost).max() > 2, "rounding does add something"
+
+
 # The verdict.
 
 
@@ -272,8 +297,10 @@ def test_certify_names_who_is_proven_against_all() -> None:
     np.testing.assert_array_equal(state.proofs.weakest, pairs.min(axis=1))
     verdict = E_PROCESS.verdict(problem, state, statistics)
     assert int(verdict.winner) == int(np.argmax(pairs.min(axis=1)))
-    assert float(verdict.score) == pairs.min(axis=1).max()
-    assert float(verdict.absence) == np.asarray(state.peak).min()
+    doubt = float(e_process.rounding(problem, statistics))
+    assert doubt == pytest.approx(4 * 2**-23 * 400, rel=1e-6)
+    assert float(verdict.score) == pytest.approx(pairs.min(axis=1).max() - doubt, abs=1e-6)
+    assert float(verdict.absence) == pytest.approx(np.asarray(state.peak).min() - doubt, abs=1e-6)
 
 
 def test_assumed_needs_all_but_one_refuted() -> None:
