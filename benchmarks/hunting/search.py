@@ -58,7 +58,7 @@ class Count(NamedTuple):
     @property
     def worst(self) -> int:
         """The index of the level at which it looks worst; the smallest of those where the chance is 0 to rounding."""
-        return int(np.lexsort((self.cell.deltas, self.chances))[0])
+        return int(np.lexsort(np.stack([self.cell.deltas, self.chances]))[0])
 
 
 class Verdict(NamedTuple):
