@@ -18,13 +18,14 @@ stands whatever the instance. Both predictions converge to the pair's rate at sp
 compared n times the log wealth is n d - (1/2) log n + O(1): nothing is lost to first order, which is what makes the
 stopping time asymptotically optimal with a sampler whose proportions converge to w*.
 
-Rounding. The two factors F (k wins) and G (it loses) that a bet stands for are what floats make of 2 p and 2 (1 - p); the
-mean is at most 1 for all mu >= 1/2 if F <= 1 and F + G <= 2. Let eps be the spacing of floats at 1 and logarithms be right
-to 4 units in the last place. 2 p is exact and its logarithm not above 0, so F <= 1; F exceeds 2 p by at most
-4 eps 2 p |log 2 p| <= 1.5 eps, G exceeds 2 (1 - p) by eps / 2 for the difference and by 2 * 2 eps for its logarithm, which
-is at most log 2. So the mean is at most 1 + 3 eps, and with `ROUNDING` = 4 eps taken off for every comparison of the run
-the wealth is a supermartingale with eps to spare. As no gain exceeds log 2, this eps is more than the eps / 2 of the sum
-that the two floats of the wealth are rounded to. The wealth on single pairs is kept in one float and rounded down.
+Rounding. The two factors F (k wins) and G (it loses) that a bet stands for are what floats make of 2 p and 2 (1 - p);
+the mean is at most 1 for all mu >= 1/2 if F <= 1 and F + G <= 2. Let eps be the spacing of floats at 1 and logarithms
+be right to 4 units in the last place. 2 p is exact and its logarithm not above 0, so F <= 1; F exceeds 2 p by at most 4
+eps 2 p |log 2 p| <= 1.5 eps, G exceeds 2 (1 - p) by eps / 2 for the difference and by 2 * 2 eps for its logarithm,
+which is at most log 2. So the mean is at most 1 + 3 eps, and with `ROUNDING` = 4 eps taken off for every comparison of
+the run the wealth is a supermartingale with eps to spare. As no gain exceeds log 2, this eps is more than the eps / 2
+of the sum that the two floats of the wealth are rounded to. The wealth on single pairs is kept in one float and rounded
+down.
 """
 
 from __future__ import annotations
