@@ -9,7 +9,8 @@ least wealth over all theta for which k is at least as good as the present leade
 If k is best, the true theta is among these whoever leads, so E_k(t) <= W_t^k(true theta) at all times at once, and by
 Ville's inequality E_k ever reaches 1 / delta with probability at most delta. Only the refutation of the true winner is
 an error: neither the number of policies nor the number of looks enters, and what is refuted stays so (the peak counts).
-The shares may be any function of the past; that they are good is no part of the proof.
+The shares may be any function of the past; that they are good is no part of the proof, and neither is the precision
+in which they are computed.
 
 Why it is cheap. The usual e-process for a composite null divides a predictive likelihood by the greatest likelihood
 under the null, and pays about (d / 2) log t nats for what it must learn of all d coordinates. Here the odds are set by
@@ -204,6 +205,7 @@ def _verdict(problem: Problem, state: EProcess, statistics: LinearStatistics) ->
 E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, common.thresholds, proven=True, refresh=_refresh)
 """Stop when every policy but the leader has been refuted: its least log wealth once reached log(1 / delta).
 
-delta-PAC on every linear Bradley-Terry instance with a unique winner, by the argument at the top of this module. At
-every refresh one rival is weighed, the least refuted one; looking less often only delays the stop.
+delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart, by the
+argument at the top of this module. At every refresh one rival is weighed, the least refuted one; looking less often, or at
+a bound on the least wealth in place of the least wealth itself, only delays the stop.
 """

@@ -117,7 +117,8 @@ MIXTURE = StoppingRule(
 `l(theta_map) - |theta_map|^2 / (2 s^2) - log det(I + s^2 V) / 2 - sup over null_k of l >= log(1 / delta)`,
 with `V = (1/4) sum of counts z z^T` and s^2 = 1 / PRECISION.
 
-delta-PAC on every linear Bradley-Terry instance with a unique winner. The mixture likelihood ratio
+delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart. The
+mixture likelihood ratio
 `integral of exp(l(theta)) dN(0, s^2 I) / exp(l(true theta))` is a non-negative martingale started at 1, and if k is
 best the sup is at least l(true theta) whoever leads, so Ville's inequality bounds the probability that k is ever
 refuted by delta. The first three terms are a lower bound on the log of the mixture, for ANY theta in place of
