@@ -153,7 +153,7 @@ def weigh(
 
 
 def settle(problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array) -> jax.Array:
-    """Log wealth against `rival` now, nats: the best that `LOOKS` looks claim, where a run takes one at every refresh."""
+    """The best bound that `weigh` comes to in `LOOKS` looks, nats, where a run takes one look at every refresh."""
 
     def look(_: int, best: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         value, null = weigh(problem, state._replace(null=state.null.at[rival].set(best[1])), statistics, rival)
@@ -205,7 +205,7 @@ def _verdict(problem: Problem, state: EProcess, statistics: LinearStatistics) ->
 E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, common.thresholds, proven=True, refresh=_refresh)
 """Stop when every policy but the leader has been refuted: its least log wealth once reached log(1 / delta).
 
-delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart, by the
-argument at the top of this module. At every refresh one rival is weighed, the least refuted one; looking less often, or at
-a bound on the least wealth in place of the least wealth itself, only delays the stop.
+delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart, by
+the argument at the top of this module. At every refresh one rival is weighed, the least refuted one; looking less often,
+or at a bound on the least wealth in place of the least wealth itself, only delays the stop.
 """
