@@ -188,20 +188,19 @@ class Run:
                 }
             )
 
-    def ratio(self, rival: int, theta: np.ndarray, looks: int) -> tuple[float, np.ndarray]:
+    def ratio(self, rival: int, null: np.ndarray) -> tuple[float, np.ndarray]:
         half = np.full(len(self.pairs), 0.5)
-        for _ in range(looks):
-            least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, theta)
+        least, theta = self.least([(self.wins, self.counts - self.wins, half, half)], rival, null)
         mu = sigmoid(self.z @ self.theta)
         likelihood = self.wins @ np.log(mu) + (self.counts - self.wins) @ np.log(1 - mu)
         return float(likelihood + least + self.t * math.log(2)), theta
 
     def weigh_likelihoods(self) -> None:
         rival = int(np.argmin(self.approximate()))
-        ratio, self.stylised_null[rival] = self.ratio(rival, self.stylised_null[rival], 2)
+        ratio, self.stylised_null[rival] = self.ratio(rival, self.stylised_null[rival])
         self.stylised = ratio - math.log1p(math.log(self.t))
         rival = self.next_rival(self.mixture)
-        ratio, self.mixture_null[rival] = self.ratio(rival, self.mixture_null[rival], 1)
+        ratio, self.mixture_null[rival] = self.ratio(rival, self.mixture_null[rival])
         v = sum(n / 4 * np.outer(z, z) for n, z in zip(self.counts, self.z, strict=True))
         price = PRECISION * self.theta @ self.theta + np.linalg.slogdet(np.eye(self.d) + v / PRECISION)[1]
         self.mixture[rival] = max(self.mixture[rival], ratio - price / 2)

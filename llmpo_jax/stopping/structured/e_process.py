@@ -205,7 +205,7 @@ def _verdict(problem: Problem, state: EProcess, statistics: LinearStatistics) ->
 E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, common.thresholds, proven=True, refresh=_refresh)
 """Stop when every policy but the leader has been refuted: its least log wealth once reached log(1 / delta).
 
-delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart, by
-the argument at the top of this module. At every refresh one rival is weighed, the least refuted one; looking less often,
-or at a bound on the least wealth in place of the least wealth itself, only delays the stop.
+delta-PAC on every linear Bradley-Terry instance with a unique winner and no two scores more than 10^4 logits apart,
+by the argument at the top of this module. At every refresh one rival is weighed, the least refuted one; looking less
+often, or at a bound on the least wealth in place of the least wealth itself, only delays the stop.
 """

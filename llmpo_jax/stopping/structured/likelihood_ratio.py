@@ -50,17 +50,15 @@ def _log_likelihood(problem: Problem, statistics: LinearStatistics) -> jax.Array
 
 
 def _ratio(
-    problem: Problem, state: Likelihoods, statistics: LinearStatistics, rival: jax.Array, looks: int = 1
+    problem: Problem, state: Likelihoods, statistics: LinearStatistics, rival: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """At most `l(theta_map) - sup l` over "the rival is at least as good as the leader", float64, and the state's nulls
-    after `looks` Newton steps on the rival's."""
+    after a Newton step on the rival's."""
     half = jnp.full(statistics.wins.shape, 0.5, problem.dtype)
     stakes = wealth.Stakes(statistics.wins, statistics.counts - statistics.wins, half, half)
-    contrast, null = common.contrast(problem, statistics, rival), state.null[rival]
     bets = wealth.Bets(lambda _: stakes, 1, statistics.t)
-    for _ in range(looks):
-        least, null = wealth.least(problem, bets, contrast, null)
-        null = jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
+    least, null = wealth.least(problem, bets, common.contrast(problem, statistics, rival), state.null[rival])
+    null = jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
     this = vectors.one_hot(rival, problem.num_policies)
     # The least wealth is -sup l - n log 2.
     likelihood, total = _log_likelihood(problem, statistics), statistics.t.astype(least.dtype) * math.log(2)
@@ -70,7 +68,7 @@ def _ratio(
 
 def _refresh_stylised(problem: Problem, state: Likelihoods, statistics: LinearStatistics) -> Likelihoods:
     rival = vectors.argmin(common.approximate_evidence(problem, statistics))
-    ratio, null = _ratio(problem, state, statistics, rival, looks=2)
+    ratio, null = _ratio(problem, state, statistics, rival)
     ratio = ratio.astype(problem.dtype)
     this = vectors.one_hot(rival, problem.num_policies)
     penalty = jnp.log1p(jnp.log(statistics.t.astype(problem.dtype)))
