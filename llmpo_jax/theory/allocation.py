@@ -12,6 +12,7 @@ program is solved on some of them, and those whose price is too high are added u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ import numpy as np
 MAX_STEPS = 100
 ALL_AT_ONCE = 600
 """Pairs up to which no columns need be chosen: the Newton systems are of this size."""
+_LEAST_GAP = 1e-13
+"""Gap of the path, relative to the value, below which its slacks are rounding."""
 _NEW_COLUMNS = 100
 _ROUNDS = 30
 
@@ -86,7 +89,7 @@ def maximise(
 def _interior(
     evaluate: Callable[[np.ndarray], Values], start: np.ndarray, penalty: float, tolerance: float
 ) -> Solution:
-    """The program on a few columns."""
+    """The program on a few columns: the best point that was met, should the tolerance not be."""
     at = evaluate(start)
     rivals = len(at.value)
     level = 0.5 * at.value.min()
@@ -96,7 +99,7 @@ def _interior(
     price = prices @ at.slope - penalty * start
     balance = 2 * price.max()
     state = _State(start, level, balance - price, prices, balance)
-    share = 1.0
+    share, best, found = 1.0, math.inf, Solution(start, prices)
     for _ in range(MAX_STEPS):
         slack = at.value - state.level
         gap = state.prices @ slack + state.shadow @ state.weights
@@ -105,13 +108,18 @@ def _interior(
         prices = state.prices / state.prices.sum()
         upper = (prices @ at.slope - penalty * state.weights).max()
         lower = at.value.min() - penalty * state.weights @ state.weights
-        if upper - lower <= tolerance * abs(lower) and gap < tolerance:
+        if upper - lower < best * abs(lower):
+            best = (upper - lower) / abs(lower)
+            found = Solution(state.weights / state.weights.sum(), prices)
+        if (best <= tolerance and gap < tolerance) or not gap > _LEAST_GAP * abs(lower):
             break
         # After a short step the path comes first, then progress along it.
         target = (0.1 if share > 0.5 else 0.7) * float(gap) / (rivals + len(start))
-        state, at, share = _step(evaluate, state, at, dual, slack, target, penalty)
-    weights = state.weights / state.weights.sum()
-    return Solution(weights, state.prices / state.prices.sum())
+        try:
+            state, at, share = _step(evaluate, state, at, dual, slack, target, penalty)
+        except np.linalg.LinAlgError:  # where the f_k have corners, as for very large theta
+            break
+    return found
 
 
 def _step(

@@ -132,10 +132,9 @@ def test_logistic_kl_is_binary_kl_of_the_sigmoids():
 
 
 def test_logistic_kl_gradients():
-    """In the shift it is `shift_slope`, in the first logit `-shift sigmoid'(x)`, also at 0 and across the two formulas."""
-    x, y = (
-        jnp.array(part.ravel()) for part in np.meshgrid([-40.0, -1.0, 0.0, 0.5, 40.0], [-30.0, 0.1, 0.9, 2.0, 30.0])
-    )
+    """In the shift it is `shift_slope`, in the first logit `-shift sigmoid'(x)`, also at 0 and in both formulas."""
+    grid = np.meshgrid([-40.0, -1.0, 0.0, 0.5, 40.0], [-30.0, 0.1, 0.9, 2.0, 30.0])
+    x, y = (jnp.array(part.ravel()) for part in grid)
     by_x, by_y = (jax.vmap(jax.grad(logistic_kl, argnums=n))(x, y) for n in (0, 1))
     np.testing.assert_allclose(by_y, shift_slope(x, y - x), rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(by_x, (x - y) * jax.nn.sigmoid(x) * jax.nn.sigmoid(-x), rtol=1e-12, atol=1e-15)
