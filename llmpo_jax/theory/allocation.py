@@ -21,8 +21,10 @@ import numpy as np
 MAX_STEPS = 100
 ALL_AT_ONCE = 600
 """Pairs up to which no columns need be chosen: the Newton systems are of this size."""
-_LEAST_GAP = 1e-13
-"""Gap of the path, relative to the value, below which its slacks are rounding."""
+_PATIENCE = 15
+"""Steps without a better point after which none is expected."""
+_LEAST_GAP = 1e-4
+"""Of the path, as a share of the tolerance: where prices still miss it there, the path will not mend them."""
 _NEW_COLUMNS = 100
 _ROUNDS = 30
 
@@ -99,8 +101,8 @@ def _interior(
     price = prices @ at.slope - penalty * start
     balance = 2 * price.max()
     state = _State(start, level, balance - price, prices, balance)
-    share, best, found = 1.0, math.inf, Solution(start, prices)
-    for _ in range(MAX_STEPS):
+    share, best, found, since = 1.0, math.inf, Solution(start, prices), 0
+    for step in range(MAX_STEPS):
         slack = at.value - state.level
         gap = state.prices @ slack + state.shadow @ state.weights
         dual = state.prices @ at.slope - penalty * state.weights + state.shadow - state.balance
@@ -109,9 +111,11 @@ def _interior(
         upper = (prices @ at.slope - penalty * state.weights).max()
         lower = at.value.min() - penalty * state.weights @ state.weights
         if upper - lower < best * abs(lower):
-            best = (upper - lower) / abs(lower)
+            best, since = (upper - lower) / abs(lower), step
             found = Solution(state.weights / state.weights.sum(), prices)
-        if (best <= tolerance and gap < tolerance) or not gap > _LEAST_GAP * abs(lower):
+        arrived = best <= tolerance and gap < tolerance
+        stuck = step - since > _PATIENCE or not slack.min() > 0 or not gap > _LEAST_GAP * tolerance * abs(lower)
+        if arrived or stuck:
             break
         # After a short step the path comes first, then progress along it.
         target = (0.1 if share > 0.5 else 0.7) * float(gap) / (rivals + len(start))
@@ -154,7 +158,7 @@ def _step(
     while True:
         new = _State(w + share * dw, z + share * dz, s + share * ds, q + share * dq, eta + share * deta)
         found = evaluate(new.weights)
-        if (found.value - new.level > 0.02 * slack).all() or share < 1e-12:
+        if (found.value - new.level > 0.02 * slack).all() or share < 1e-6:
             return new, found, share
         share *= 0.6
 

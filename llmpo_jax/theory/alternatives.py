@@ -18,10 +18,12 @@ import numpy as np
 from llmpo_jax.models.preference import Array, array_namespace, sigmoid
 from llmpo_jax.theory.divergence import shift_kl, shift_slope
 
-_STEPS = 100
+_STEPS = 60
 _DECREMENT = 1e-20
 """Newton's method stops where it promises less than this share of the value: the costs of single pairs are then known
 to 1e-10, being of first order in what is left."""
+_NEAR = 1e-9
+"""And where, below this share, it no longer converges as it must: rounding is reached."""
 _RIDGE = 1e-14
 """Curvature below this share of the mean one is rounding."""
 
@@ -121,12 +123,14 @@ def nearest(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.
     shifts = rivals.feasible(shifts)
     along = shifts @ pairs.z.T
     value, reach = cost.value(pairs.logits, along) @ pairs.weights, np.ones(len(shifts))
+    promised = np.full(len(shifts), np.inf)
     for _ in range(_STEPS):
         curvature = cost.curvature(pairs.logits, along)
         gradient = (cost.slope(pairs.logits, along) * pairs.weights) @ pairs.z
         step = -(rivals.inverse(pairs, curvature) @ gradient[:, :, None])[:, :, 0]
         change = step @ pairs.z.T
-        if ((curvature * change**2) @ pairs.weights <= _DECREMENT * value).all():
+        last, promised = promised, (curvature * change**2) @ pairs.weights / value
+        if ((promised <= _DECREMENT) | ((promised <= _NEAR) & (promised > last / 4))).all():
             break
         furthest = np.abs(change).max(axis=1)
         trial = rivals.feasible(shifts + step * (reach / np.maximum(furthest, reach))[:, None])
