@@ -102,23 +102,24 @@ class Rivals(NamedTuple):
         off = (shifts * self.contrasts).sum(axis=1) + self.gaps
         return shifts - self.contrasts * (off / (self.contrasts**2).sum(axis=1))[:, None]
 
-    def inverse(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
-        """[R, d, d], inverses within the planes of `sum_p w_p curvature_kp z_p z_p^T`; never singular."""
+    def roots(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
+        """[R, d, d - 1], S with `S S^T` the inverse within the plane of `sum_p w_p curvature_kp z_p z_p^T`.
+
+        Never singular: the flattest directions get a ridge.
+        """
         size = self.contrasts.shape[1]
-        if size == 1:
-            return np.zeros((len(self.gaps), 1, 1))
         matrix = ((curvature * pairs.weights) @ pairs.products).reshape(-1, size, size)
         within = self.planes.mT @ matrix @ self.planes
         ridge = np.maximum(_RIDGE * np.trace(matrix, axis1=1, axis2=2), 1e-150)
         within += ridge[:, None, None] * np.eye(size - 1)
-        return self.planes @ np.linalg.inv(within) @ self.planes.mT
+        return self.planes @ np.linalg.inv(np.linalg.cholesky(within)).mT
 
 
 def nearest(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.ndarray:
     """[R, d], for each rival the shift of least cost, by Newton's method within a trust region, from `shifts`.
 
-    A step that moves no logit by more than 1 always descends (self-concordance). Further ones are tried, since theta may
-    be hundreds of logits from the alternatives, and undone where the cost rises.
+    A step that moves no logit by more than 1 always descends (self-concordance). Further ones are tried, since theta
+    may be hundreds of logits from the alternatives, and undone where the cost rises.
     """
     shifts = rivals.feasible(shifts)
     along = shifts @ pairs.z.T
@@ -127,9 +128,9 @@ def nearest(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.
     for _ in range(_STEPS):
         curvature = cost.curvature(pairs.logits, along)
         gradient = (cost.slope(pairs.logits, along) * pairs.weights) @ pairs.z
-        step = -(rivals.inverse(pairs, curvature) @ gradient[:, :, None])[:, :, 0]
+        step = _step(rivals.roots(pairs, curvature), gradient)
         change = step @ pairs.z.T
-        last, promised = promised, (curvature * change**2) @ pairs.weights / value
+        last, promised = promised, (curvature * change**2) @ pairs.weights / np.maximum(value, 1e-300)
         if ((promised <= _DECREMENT) | ((promised <= _NEAR) & (promised > last / 4))).all():
             break
         furthest = np.abs(change).max(axis=1)
@@ -144,24 +145,29 @@ def nearest(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.
     return shifts
 
 
+def _step(roots: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """[R, d], the Newton step within the plane from square roots of the inverse Hessians."""
+    return -(roots @ (roots.mT @ gradient[:, :, None]))[:, :, 0]
+
+
 def least(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.ndarray:
     """[R], certified lower ends of f_k(w), whatever the shifts on the planes; the nearer they are, the higher.
 
-    For kappa_p = w_p D''_p and any slopes y_p with `sum_p (w_p D'_p + kappa_p y_p) z_p` orthogonal to the plane, Fenchel's
-    inequality `D''_p omega(u) >= D''_p (y_p u - omega*(y_p))` over all steps u within the plane gives
+    For kappa_p = w_p D''_p and any slopes y_p with `sum_p (w_p D'_p + kappa_p y_p) z_p` orthogonal to the plane,
+    Fenchel's inequality `omega(u) >= y_p u - omega*(y_p)` over all steps within the plane gives
 
         f_k(w) >= sum_p w_p D_p - kappa_p omega*(y_p)
 
-    The slopes `y_p = z_p . v`, v the Newton step, do so but for rounding; what that leaves of the sum is charged over the
-    length of the shift (to first order, what it costs to move the slopes until nothing is left).
+    The slopes `y_p = z_p . v`, v the Newton step, do so but for rounding. What that leaves of the sum is charged over
+    the length of the shift: to first order, what it costs to move the slopes until nothing is left.
     """
     along = shifts @ pairs.z.T
     weighted = pairs.weights * cost.curvature(pairs.logits, along)
     slope = pairs.weights * cost.slope(pairs.logits, along)
-    inverse = rivals.inverse(pairs, cost.curvature(pairs.logits, along))
+    roots = rivals.roots(pairs, cost.curvature(pairs.logits, along))
     step, left = np.zeros_like(shifts), slope @ pairs.z
     for _ in range(2):  # the second time for the ridge
-        step = step - (inverse @ left[:, :, None])[:, :, 0]
+        step = step + _step(roots, left)
         left = (slope + weighted * (step @ pairs.z.T)) @ pairs.z
     left = np.linalg.norm((left[:, None] @ rivals.planes)[:, 0], axis=1)
     promised = (weighted * np.where(weighted > 0, cost.conjugate(step @ pairs.z.T), 0)).sum(axis=1)

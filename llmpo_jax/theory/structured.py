@@ -22,11 +22,12 @@ import numpy as np
 from llmpo_jax.models import identified
 from llmpo_jax.registry import nearest
 from llmpo_jax.theory import allocation, alternatives
-from llmpo_jax.theory.allocation import Values
+from llmpo_jax.theory.allocation import Solution, Values
 from llmpo_jax.theory.alternatives import EXACT, FISHER, Cost, Pairs, Rivals
 
 FORMS = ("exact", "fisher")
 _ROUNDING = 1e-12
+"""Allowed for the rounding of sums, relative to either end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class StructuredTime:
 
     Attributes:
         time: T* of the returned proportions, `1 / min_k f_k(w)`: at least the true one, and at most
-            `1 + relative_gap` times it.
+            `1 + relative_gap` times it. Infinite where nothing is certified.
         proportions: w*, [K, K] float64, the pair (i, j) at i < j, zero elsewhere; sums to 1. Not unique in general,
             unless regularised.
         winner: the best policy i*.
@@ -54,6 +55,11 @@ class StructuredTime:
     regularisation: float
     status: str
     relative_gap: float
+
+    @property
+    def certified(self) -> float:
+        """The certified lower end of T*, `time / (1 + relative_gap)`; 0 where nothing is certified."""
+        return self.time / (1 + self.relative_gap) if math.isfinite(self.relative_gap) else 0.0
 
 
 def solve(
@@ -76,24 +82,12 @@ def solve(
         start: [P], inside the simplex, where to begin; for tests of uniqueness.
 
     Raises:
-        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, or several
-            policies with the top score.
+        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, several policies
+            with the top score, or scores beyond the range of float64.
     """
     _check(form, regularisation, tolerance)
     program = Program.of(features, theta, form)
-    scale = program.values(np.arange(len(program.z)), np.full(len(program.z), 1 / len(program.z))).value.min()
-
-    def evaluate(columns: np.ndarray, weights: np.ndarray) -> Values:
-        found = program.values(columns, weights)
-        return Values(found.value / scale, found.slope / scale, lambda q: found.curvature(q) / scale)
-
-    first = program.first_columns()
-    solution = allocation.maximise(evaluate, first, len(program.z), 0.0, tolerance, start)
-    if regularisation > 0:
-        value = program.values(np.arange(len(program.z)), solution.weights).value.min() / scale
-        solution = allocation.maximise(
-            evaluate, first, len(program.z), regularisation * value, min(tolerance, 1e-6), start
-        )
+    solution = _maximised(program, regularisation, tolerance, start)
     lower, upper = program.bracket(solution.weights, solution.prices)
     gap = upper / lower - 1 if lower > 0 else math.inf
     return StructuredTime(
@@ -107,6 +101,27 @@ def solve(
     )
 
 
+def _maximised(program: Program, regularisation: float, tolerance: float, start: np.ndarray | None) -> Solution:
+    """Proportions and prices, of the program divided by its value at equal proportions."""
+    uniform = np.full(len(program.z), 1 / len(program.z))
+    scale = program.values(np.arange(len(program.z)), uniform).value.min()
+    if not scale > 0:  # all pairs are so certain that their information underflows
+        return Solution(uniform, np.full(len(program.rivals.gaps), 1 / len(program.rivals.gaps)))
+
+    def evaluate(columns: np.ndarray, weights: np.ndarray) -> Values:
+        found = program.values(columns, weights)
+        return Values(found.value / scale, found.slope / scale, lambda q: found.curvature(q) / scale)
+
+    first = program.first_columns()
+    solution = allocation.maximise(evaluate, first, len(program.z), 0.0, tolerance, start)
+    if regularisation > 0:
+        value = program.values(np.arange(len(program.z)), solution.weights).value.min() / scale
+        solution = allocation.maximise(
+            evaluate, first, len(program.z), regularisation * value, min(tolerance, 1e-6), start
+        )
+    return solution
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """The functions f_k of an instance, in identified coordinates.
@@ -117,6 +132,8 @@ class Program:
         rivals: the planes of the alternatives, rivals in the order of their numbers.
         winner, num_policies: as in `StructuredTime`.
         cost: what the form makes of a shift.
+        rounding: share by which either end of the certificate may be off, as features that all but lie in a subspace
+            lose digits on the way to identified coordinates.
     """
 
     z: np.ndarray
@@ -126,6 +143,7 @@ class Program:
     winner: int
     num_policies: int
     cost: Cost
+    rounding: float
     _last: dict[str, np.ndarray]
 
     @staticmethod
@@ -153,7 +171,9 @@ class Program:
         contrasts = np.delete(features[winner] - features, winner, axis=0) @ known.map
         rivals = Rivals.of(contrasts, _gaps(features, theta, winner))
         cost = EXACT if form == "exact" else FISHER
-        return Program(z, products, differences @ theta, rivals, winner, len(scores), cost, {})
+        lost = (np.linalg.norm(np.abs(differences) @ np.abs(known.map), axis=1) / np.linalg.norm(z, axis=1)).max()
+        rounding = _ROUNDING + 8 * len(theta) * np.finfo(float).eps * float(lost)
+        return Program(z, products, differences @ theta, rivals, winner, len(scores), cost, rounding, {})
 
     def first_columns(self) -> np.ndarray:
         """Pairs of the winner, which span all directions, and those best at the uniform design."""
@@ -176,21 +196,20 @@ class Program:
         cost = self.cost.value(pairs.logits, along)
 
         def curvature(q: np.ndarray) -> np.ndarray:
-            inverse = self.rivals.inverse(pairs, self.cost.curvature(pairs.logits, along))
-            return _curvature(q, self.cost.slope(pairs.logits, along), pairs.z, inverse)
+            roots = self.rivals.roots(pairs, self.cost.curvature(pairs.logits, along))
+            return _curvature(q, self.cost.slope(pairs.logits, along), pairs.z, roots)
 
         return Values(cost @ weights, cost, curvature)
 
     def bracket(self, weights: np.ndarray, prices: np.ndarray) -> tuple[float, float]:
         """Certified lower and upper bound on 1 / T*, from proportions [P] and a distribution over rivals [R].
 
-        `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`, the left from below by `alternatives.least`. An allowance
-        is made for the rounding of sums.
+        `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`, the left from below by `alternatives.least`.
         """
         pairs, shifts = self._nearest(np.arange(len(self.z)), weights)
         lower = alternatives.least(self.cost, pairs, self.rivals, shifts).min()
         upper = (prices @ self.cost.value(pairs.logits, shifts @ pairs.z.T)).max()
-        return float(lower) * (1 - _ROUNDING), float(upper) * (1 + _ROUNDING)
+        return float(lower) * (1 - self.rounding), float(upper) * (1 + self.rounding)
 
     def _nearest(self, columns: np.ndarray, weights: np.ndarray) -> tuple[Pairs, np.ndarray]:
         """These pairs, and the nearest alternatives [R, d]; each search begins where the last one ended."""
@@ -206,17 +225,16 @@ def _gaps(features: np.ndarray, theta: np.ndarray, winner: int) -> np.ndarray:
     return np.array([float(exact[winner] - score) for k, score in enumerate(exact) if k != winner])
 
 
-def _curvature(q: np.ndarray, slope: np.ndarray, z: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def _curvature(q: np.ndarray, slope: np.ndarray, z: np.ndarray, roots: np.ndarray) -> np.ndarray:
     """`-sum_k q_k` Hessians of `f_k(w) = min over c_k . s = -g_k of sum_p w_p cost_p(s)`, [P, P].
 
-    Each is `J_k M_k J_k^T` with M the inverse Hessian in s within the plane and J_k the rows `slope_kp z_p`, the
-    gradients of the costs in s.
+    Each is `(J_k S_k) (J_k S_k)^T` with S a square root of the inverse Hessian in s within the plane and J_k the rows
+    `slope_kp z_p`, the gradients of the costs in s.
     """
     total = np.zeros((len(z), len(z)))
-    for price, row, m in zip(q, slope, inverse, strict=True):
+    for price, row, root in zip(q, slope, roots, strict=True):
         if price > 1e-14:
-            values, vectors = np.linalg.eigh(m)
-            rows = (row[:, None] * z) @ (vectors * np.sqrt(np.maximum(values, 0) * price))
+            rows = (row[:, None] * z) @ root * np.sqrt(price)
             total += rows @ rows.T
     return total
 
