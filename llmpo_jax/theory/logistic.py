@@ -105,9 +105,9 @@ def _root(z: np.ndarray, curvature: np.ndarray, prior_scale: float) -> np.ndarra
     size = z.shape[1]
     rows = np.concatenate([np.sqrt(curvature)[:, None] * z, np.eye(size) / prior_scale])
     order = np.argsort(-np.abs(rows).max(axis=1), kind="stable")
-    triangle, *_, pivots = qr(rows[order], mode="r", pivoting=True)
+    found = qr(rows[order], mode="r", pivoting=True)
     root = np.empty((size, size))
-    root[pivots] = solve_triangular(triangle[:size], np.eye(size))
+    root[np.asarray(found[-1])] = solve_triangular(np.asarray(found[0])[:size], np.eye(size))
     return root
 
 
