@@ -64,6 +64,7 @@ class Prepared:
         procedure, plan: what the engine takes.
         time: the characteristic time T* over the assumed space, None where the model has none (no Condorcet winner, or
             it lies outside of the space).
+        certified: at most T*, by the solver's certificate; None likewise.
         proportions: [K, K], the optimal proportions, None likewise.
     """
 
@@ -75,6 +76,7 @@ class Prepared:
     procedure: Procedure
     plan: Plan
     time: float | None
+    certified: float | None
     proportions: np.ndarray | None
 
 
@@ -129,6 +131,7 @@ def prepare(
         procedure=procedure,
         plan=make_plan(procedure, mu, settings)._replace(design=design),
         time=bound.time if bound else None,
+        certified=bound.certified if bound else None,
         proportions=bound.proportions if bound else None,
     )
 

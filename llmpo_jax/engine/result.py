@@ -26,8 +26,8 @@ class Level:
         mean, mean_low, mean_high: mean stopping time in comparisons with its 95 % interval; censored runs
             enter at the limit, so with any censoring these are lower bounds.
         median: of the stopping time (censored runs at the limit).
-        ratio: mean / (T* log(1 / delta)), None where there is no T* (see `Result.time`).
-        bound: T* kl(delta, 1 - delta), comparisons, None likewise.
+        ratio: mean / (T* log(1 / delta)), None where there is no T* (see `Result.time`) or none certified.
+        bound: T* kl(delta, 1 - delta), comparisons, with the certified lower end of T*; None where there is no T*.
     """
 
     delta: float
@@ -54,6 +54,7 @@ class Result:
             the policy space that the procedure assumed.
         time: T*, comparisons per nat, over the assumed space; None where the model has no Condorcet winner or lies
             outside of that space.
+        certified: at most T*, by the certificate of its solver (0 where it has none); None likewise.
         proportions: float64 [K, K] upper triangle, the optimal proportions; None likewise.
         stopping_time: int64 [R, D] comparisons, -1 where the limit came first (censored).
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
@@ -72,6 +73,7 @@ class Result:
     max_comparisons: int
     seed: int
     time: float | None
+    certified: float | None
     proportions: np.ndarray | None
     stopping_time: np.ndarray
     recommendation: np.ndarray
@@ -121,6 +123,6 @@ class Result:
             mean_low=mean_low,
             mean_high=mean_high,
             median=float(np.median(spent)),
-            ratio=None if self.time is None else mean / (-self.time * float(np.log(delta))),
-            bound=None if self.time is None else self.time * confidence_divergence(delta),
+            ratio=None if self.time is None or not self.certified else mean / (-self.time * float(np.log(delta))),
+            bound=None if self.certified is None else self.certified * confidence_divergence(delta),
         )

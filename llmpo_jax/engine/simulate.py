@@ -85,6 +85,7 @@ def result(prepared: Prepared, arrays: Arrays) -> Result:
         max_comparisons=settings.max_comparisons,
         seed=settings.seed,
         time=prepared.time,
+        certified=prepared.certified,
         proportions=prepared.proportions,
         stopping_time=arrays.stopping_time,
         recommendation=arrays.recommendation,

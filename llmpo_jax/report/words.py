@@ -96,7 +96,7 @@ def _form(source: Source, time: CharacteristicTime | StructuredTime, deltas: Seq
     return {
         "characteristic_time": time.time,
         **solved,
-        "lower_bounds": {f"{delta:g}": time.time * confidence_divergence(delta) for delta in deltas},
+        "lower_bounds": {f"{delta:g}": time.certified * confidence_divergence(delta) for delta in deltas},
         "allocation": [
             {"policy": policy, "opponent": opponent, "proportion": proportion}
             for policy, opponent, proportion in allocation(source, time)
@@ -117,9 +117,9 @@ def bound_in_words(finding: dict) -> list[str]:
     if structured:
         lines.append(f"Solved to a relative duality gap of {main['relative_gap']:.1e} ({main['status']}).")
     for delta, comparisons in main["lower_bounds"].items():
-        more = "" if structured else f" ({count(np.ceil(other['lower_bounds'][delta]))} to certify)"
+        more = "" if structured else f" ({count(np.floor(other['lower_bounds'][delta]))} to certify)"
         lines.append(
-            f"No procedure that errs with probability at most {delta} needs fewer than {count(np.ceil(comparisons))} "
+            f"No procedure that errs with probability at most {delta} needs fewer than {count(np.floor(comparisons))} "
             f"comparisons on average{more}."
         )
     top = main["allocation"][0]

@@ -12,6 +12,7 @@ program is solved on some of them, and those whose price is too high are added u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ import numpy as np
 MAX_STEPS = 100
 ALL_AT_ONCE = 600
 """Pairs up to which no columns need be chosen: the Newton systems are of this size."""
+_PATIENCE = 15
+"""Steps without a better point after which none is expected."""
+_LEAST_GAP = 1e-4
+"""Of the path, as a share of the tolerance: where prices still miss it there, the path will not mend them."""
 _NEW_COLUMNS = 100
 _ROUNDS = 30
 
@@ -86,7 +91,7 @@ def maximise(
 def _interior(
     evaluate: Callable[[np.ndarray], Values], start: np.ndarray, penalty: float, tolerance: float
 ) -> Solution:
-    """The program on a few columns."""
+    """The program on a few columns: the best point that was met, should the tolerance not be."""
     at = evaluate(start)
     rivals = len(at.value)
     level = 0.5 * at.value.min()
@@ -96,8 +101,8 @@ def _interior(
     price = prices @ at.slope - penalty * start
     balance = 2 * price.max()
     state = _State(start, level, balance - price, prices, balance)
-    share = 1.0
-    for _ in range(MAX_STEPS):
+    share, best, found, since = 1.0, math.inf, Solution(start, prices), 0
+    for step in range(MAX_STEPS):
         slack = at.value - state.level
         gap = state.prices @ slack + state.shadow @ state.weights
         dual = state.prices @ at.slope - penalty * state.weights + state.shadow - state.balance
@@ -105,13 +110,20 @@ def _interior(
         prices = state.prices / state.prices.sum()
         upper = (prices @ at.slope - penalty * state.weights).max()
         lower = at.value.min() - penalty * state.weights @ state.weights
-        if upper - lower <= tolerance * abs(lower) and gap < tolerance:
+        if upper - lower < best * abs(lower):
+            best, since = (upper - lower) / abs(lower), step
+            found = Solution(state.weights / state.weights.sum(), prices)
+        arrived = best <= tolerance and gap < tolerance
+        stuck = step - since > _PATIENCE or not slack.min() > 0 or not gap > _LEAST_GAP * tolerance * abs(lower)
+        if arrived or stuck:
             break
         # After a short step the path comes first, then progress along it.
         target = (0.1 if share > 0.5 else 0.7) * float(gap) / (rivals + len(start))
-        state, at, share = _step(evaluate, state, at, dual, slack, target, penalty)
-    weights = state.weights / state.weights.sum()
-    return Solution(weights, state.prices / state.prices.sum())
+        try:
+            state, at, share = _step(evaluate, state, at, dual, slack, target, penalty)
+        except np.linalg.LinAlgError:  # where the f_k have corners, as for very large theta
+            break
+    return found
 
 
 def _step(
@@ -146,7 +158,7 @@ def _step(
     while True:
         new = _State(w + share * dw, z + share * dz, s + share * ds, q + share * dq, eta + share * deta)
         found = evaluate(new.weights)
-        if (found.value - new.level > 0.02 * slack).all() or share < 1e-12:
+        if (found.value - new.level > 0.02 * slack).all() or share < 1e-6:
             return new, found, share
         share *= 0.6
 

@@ -36,7 +36,7 @@ def characteristic_time(
 
     Returns:
         `.time`, `.proportions` [K, K] (upper triangle, sum 1) and `.winner`; in the structured space also `.form`,
-        `.status` and `.relative_gap`, the certificate.
+        `.status` and `.relative_gap`, the certificate. `.certified` is at most the true T*.
 
     Raises:
         ValueError: bad arguments, no Condorcet winner, or a model without features in the structured space.
@@ -55,13 +55,14 @@ def lower_bound(
     """Least mean number of comparisons of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
 
     Garivier and Kaufmann 2016 (arXiv 1602.04589), theorem 1. Accurate down to the least delta > 0 of float64;
-    0 for delta >= 1/2, where guessing may be enough.
+    0 for delta >= 1/2, where guessing may be enough. In the structured space T* is the lower end that the solver
+    certifies (`StructuredTime.certified`).
 
     Raises:
         ValueError: delta outside (0, 1), or as `characteristic_time`.
     """
     cost = confidence_divergence(delta)
-    return characteristic_time(model, existence, assume=assume).time * cost
+    return characteristic_time(model, existence, assume=assume).certified * cost
 
 
 def over_space(

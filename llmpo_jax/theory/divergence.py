@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import roots_sh_jacobi
 
-from llmpo_jax.models.preference import Array, array_namespace
+from llmpo_jax.models.preference import Array, array_namespace, sigmoid
+
+#: Gauss's rule for `integral of (1 - s) f(s)` over [0, 1]. f below is analytic within pi of the real axis, so for
+#: shifts of at most 1 eight nodes leave an error of (4 pi)^-16, below that of rounding.
+_NODES = tuple(zip(*(part.tolist() for part in roots_sh_jacobi(8, 2, 1)), strict=True))
 
 
 def _as_array(value: Array) -> Array:
@@ -62,6 +67,65 @@ def half_divergence(p: Array) -> Array:
     return xp.where(near, series, math.log(2) + _x_log_ratio(p, one) + _x_log_ratio(1 - p, one))
 
 
+def logistic_kl(x: Array, y: Array) -> Array:
+    """Relative entropy of two coins with the logits x and y, `kl(sigmoid(x), sigmoid(y))`, nats.
+
+    Args:
+      x, y: finite logits, shapes that broadcast.
+
+    Returns:
+      The divergence, >= 0, to a few ulp RELATIVE everywhere, however close x and y are and however far from 0.
+    """
+    x, y = _as_array(x), _as_array(y)
+    return _logistic_kl(x, y, y - x)
+
+
+def shift_kl(x: Array, shift: Array) -> Array:
+    """`kl(sigmoid(x), sigmoid(x + shift))`, nats, where `x + shift` would lose the digits of a small shift.
+
+    Args:
+      x, shift: finite logits, shapes that broadcast.
+
+    Returns:
+      The divergence, >= 0, to a few ulp relative; `|x| + |shift|` ulp for shifts beyond 1 that end in the tail.
+    """
+    x, shift = _as_array(x), _as_array(shift)
+    return _logistic_kl(x, x + shift, shift)
+
+
+def shift_slope(x: Array, shift: Array) -> Array:
+    """`sigmoid(x + shift) - sigmoid(x)`, the derivative of `shift_kl` in the shift, as accurate.
+
+    With low and high the ends, `sigmoid(high) sigmoid(-low) (1 - exp(low - high))`: nothing cancels.
+    """
+    x, shift = _as_array(x), _as_array(shift)
+    xp = array_namespace(x, shift)
+    low, high = xp.minimum(x, x + shift), xp.maximum(x, x + shift)
+    return -xp.sign(shift) * sigmoid(high) * sigmoid(-low) * xp.expm1(-xp.abs(shift))
+
+
+def _logistic_kl(x: Array, y: Array, shift: Array) -> Array:
+    """`logistic_kl` where `shift = y - x` is known to more digits than the ends.
+
+    Near by, Taylor's remainder `shift^2 integral of (1 - s) a''(x + s shift)`, a the softplus: a sum of positive terms.
+    Further off, `a(y) - a(x) - sigmoid(x) shift`, which cancels by a factor of 10 at most where x <= 0; the coins may
+    be turned over to have it so.
+    """
+    xp = array_namespace(x, y, shift)
+    turned = xp.where(x > 0, -1.0, 1.0).astype(x.dtype)
+    y, shift, tail = y * turned, shift * turned, xp.exp(x * turned)
+    chance = tail / (1 + tail)
+    small = xp.abs(shift) < 1
+    step = xp.where(small, shift, 0)
+    total = xp.zeros_like(step)
+    for node, weight in _NODES:
+        grown = xp.expm1(node * step)
+        total = total + weight * (1 + grown) / (1 + chance * grown) ** 2
+    near = chance * (1 - chance) * step**2 * total
+    far = xp.maximum(y, 0) + xp.log1p(xp.exp(-xp.abs(y))) - xp.log1p(tail) - chance * shift
+    return xp.where(small, near, far)
+
+
 def confidence_divergence(delta: float) -> float:
     """`kl(delta, 1 - delta) = (1 - 2 delta) log((1 - delta) / delta)`, nats: what delta-PAC requires.
 
@@ -73,4 +137,4 @@ def confidence_divergence(delta: float) -> float:
     """
     if not 0 < delta < 1:
         raise ValueError(f"delta = {delta!r}, expected a probability in (0, 1)")
-    return max(0.0, 1 - 2 * delta) * (math.log1p(-delta) - math.log(delta))
+    return 0.0 if delta >= 0.5 else (1 - 2 * delta) * (math.log1p(-delta) - math.log(delta))

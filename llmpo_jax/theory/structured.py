@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
-from scipy.special import expit, log_expit
 
 from llmpo_jax.models import identified
 from llmpo_jax.registry import nearest
-from llmpo_jax.theory import allocation
-from llmpo_jax.theory.allocation import Values
+from llmpo_jax.theory import allocation, alternatives
+from llmpo_jax.theory.allocation import Solution, Values
+from llmpo_jax.theory.alternatives import EXACT, FISHER, Cost, Pairs, Rivals
 
 FORMS = ("exact", "fisher")
-_NEWTON_STEPS = 60
-_NEWTON_GAP = 1e-13
+_ROUNDING = 1e-12
+"""Allowed for the rounding of sums, relative to either end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class StructuredTime:
 
     Attributes:
         time: T* of the returned proportions, `1 / min_k f_k(w)`: at least the true one, and at most
-            `1 + relative_gap` times it.
+            `1 + relative_gap` times it. Infinite where nothing is certified.
         proportions: w*, [K, K] float64, the pair (i, j) at i < j, zero elsewhere; sums to 1. Not unique in general,
             unless regularised.
         winner: the best policy i*.
@@ -54,6 +55,11 @@ class StructuredTime:
     regularisation: float
     status: str
     relative_gap: float
+
+    @property
+    def certified(self) -> float:
+        """The certified lower end of T*, `time / (1 + relative_gap)`; 0 where nothing is certified."""
+        return self.time / (1 + self.relative_gap) if math.isfinite(self.relative_gap) else 0.0
 
 
 def solve(
@@ -76,12 +82,31 @@ def solve(
         start: [P], inside the simplex, where to begin; for tests of uniqueness.
 
     Raises:
-        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, or several
-            policies with the top score.
+        ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, several policies
+            with the top score, or scores beyond the range of float64.
     """
     _check(form, regularisation, tolerance)
     program = Program.of(features, theta, form)
-    scale = program.values(np.arange(len(program.z)), np.full(len(program.z), 1 / len(program.z))).value.min()
+    solution = _maximised(program, regularisation, tolerance, start)
+    lower, upper = program.bracket(solution.weights, solution.prices)
+    gap = upper / lower - 1 if lower > 0 else math.inf
+    return StructuredTime(
+        time=float(1 / lower) if lower > 0 else math.inf,
+        proportions=program.matrix(solution.weights),
+        winner=program.winner,
+        form=form,
+        regularisation=regularisation,
+        status="optimal" if gap <= tolerance + regularisation else "inaccurate",
+        relative_gap=float(gap),
+    )
+
+
+def _maximised(program: Program, regularisation: float, tolerance: float, start: np.ndarray | None) -> Solution:
+    """Proportions and prices, of the program divided by its value at equal proportions."""
+    uniform = np.full(len(program.z), 1 / len(program.z))
+    scale = program.values(np.arange(len(program.z)), uniform).value.min()
+    if not scale > 0:  # all pairs are so certain that their information underflows
+        return Solution(uniform, np.full(len(program.rivals.gaps), 1 / len(program.rivals.gaps)))
 
     def evaluate(columns: np.ndarray, weights: np.ndarray) -> Values:
         found = program.values(columns, weights)
@@ -94,19 +119,7 @@ def solve(
         solution = allocation.maximise(
             evaluate, first, len(program.z), regularisation * value, min(tolerance, 1e-6), start
         )
-    found = program.values(np.arange(len(program.z)), solution.weights)
-    lower = found.value.min()
-    upper = (solution.prices @ found.slope).max()
-    gap = max(0.0, upper / lower - 1) if lower > 0 else math.inf
-    return StructuredTime(
-        time=float(1 / lower) if lower > 0 else math.inf,
-        proportions=program.matrix(solution.weights),
-        winner=program.winner,
-        form=form,
-        regularisation=regularisation,
-        status="optimal" if gap <= tolerance + regularisation else "inaccurate",
-        relative_gap=float(gap),
-    )
+    return solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,26 +128,35 @@ class Program:
 
     Attributes:
         z: [P, d], pair differences; products: [P, d d], `z z^T`.
-        theta: [d]. mu: [P], win probabilities.
-        contrasts: [R, d], c_k of the rivals in the order of their numbers.
-        winner, num_policies, form: as in `StructuredTime`.
+        logits: [P], `z . theta`.
+        rivals: the planes of the alternatives, rivals in the order of their numbers.
+        winner, num_policies: as in `StructuredTime`.
+        cost: what the form makes of a shift.
+        rounding: share by which either end of the certificate may be off, as features that all but lie in a subspace
+            lose digits on the way to identified coordinates.
     """
 
     z: np.ndarray
     products: np.ndarray
-    theta: np.ndarray
-    contrasts: np.ndarray
+    logits: np.ndarray
+    rivals: Rivals
     winner: int
     num_policies: int
-    form: str
+    cost: Cost
+    rounding: float
     _last: dict[str, np.ndarray]
 
     @staticmethod
     def of(features: np.ndarray, theta: np.ndarray, form: str) -> Program:
-        """The program of an instance."""
+        """The program of an instance.
+
+        Differences are taken before anything else, so that two policies which nearly agree keep the digits of theirs.
+        """
+        features, theta = np.asarray(features, np.float64), np.asarray(theta, np.float64)
         known = identified(features)
-        coordinates, parameter = known.coordinates, known.parameter(np.asarray(theta, np.float64))
-        scores = coordinates @ parameter
+        scores = known.coordinates @ known.parameter(theta)
+        if not np.isfinite(scores).all():
+            raise ValueError(f"theta has a largest entry of {np.abs(theta).max():g}, expected scores that are finite")
         winner = int(np.argmax(scores))
         top = np.flatnonzero(scores >= scores[winner] - 1e-12 * max(1.0, np.abs(scores).max()))
         if len(top) > 1:
@@ -143,15 +165,15 @@ class Program:
                 "no number of comparisons tells which is best"
             )
         first, second = np.triu_indices(len(scores), 1)
-        z = coordinates[first] - coordinates[second]
+        differences = features[first] - features[second]
+        z = differences @ known.map
         products = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
-        contrasts = np.delete(coordinates[winner] - coordinates, winner, axis=0)
-        return Program(z, products, parameter, contrasts, winner, len(scores), form, {})
-
-    @property
-    def mu(self) -> np.ndarray:
-        """[P], the probability that the pair's first policy wins."""
-        return expit(self.z @ self.theta)
+        contrasts = np.delete(features[winner] - features, winner, axis=0) @ known.map
+        rivals = Rivals.of(contrasts, _gaps(features, theta, winner))
+        cost = EXACT if form == "exact" else FISHER
+        lost = (np.linalg.norm(np.abs(differences) @ np.abs(known.map), axis=1) / np.linalg.norm(z, axis=1)).max()
+        rounding = _ROUNDING + 8 * len(theta) * np.finfo(float).eps * float(lost)
+        return Program(z, products, differences @ theta, rivals, winner, len(scores), cost, rounding, {})
 
     def first_columns(self) -> np.ndarray:
         """Pairs of the winner, which span all directions, and those best at the uniform design."""
@@ -169,80 +191,50 @@ class Program:
 
     def values(self, columns: np.ndarray, weights: np.ndarray) -> Values:
         """All f_k at these weights on these pairs, slopes and curvature on them."""
-        z, products = self.z[columns], self.products[columns]
-        return self._fisher(z, products, weights) if self.form == "fisher" else self._exact(z, products, weights)
-
-    def _information(self, products: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """`sum_p weights z z^T`, [..., d, d]."""
-        size = len(self.theta)
-        return (weights @ products).reshape(*weights.shape[:-1], size, size)
-
-    def _fisher(self, z: np.ndarray, products: np.ndarray, weights: np.ndarray) -> Values:
-        mu = expit(z @ self.theta)
-        spread = mu * (1 - mu)
-        inverse = np.linalg.inv(self._information(products, weights * spread))
-        directions = self.contrasts @ inverse
-        gaps, variance = self.contrasts @ self.theta, (directions * self.contrasts).sum(axis=1)
-        shifts = directions * (gaps / variance)[:, None]
-        along = shifts @ z.T
+        pairs, shifts = self._nearest(columns, weights)
+        along = shifts @ pairs.z.T
+        cost = self.cost.value(pairs.logits, along)
 
         def curvature(q: np.ndarray) -> np.ndarray:
-            # f_k = min over shifts with c . shift = g of a quadratic: the Hessian is that of the exact form below.
-            return _curvature(q, along * spread, z, np.broadcast_to(inverse, (len(q), *inverse.shape)), self.contrasts)
-
-        return Values(gaps**2 / (2 * variance), spread * along**2 / 2, curvature)
-
-    def _exact(self, z: np.ndarray, products: np.ndarray, weights: np.ndarray) -> Values:
-        mu = expit(z @ self.theta)
-        lam = self._nearest(z, products, weights, mu)
-        logits = lam @ z.T
-        cost = mu * (log_expit(z @ self.theta) - log_expit(logits))
-        cost = np.maximum(cost + (1 - mu) * (log_expit(-z @ self.theta) - log_expit(-logits)), 0)
-        chance = expit(logits)
-
-        def curvature(q: np.ndarray) -> np.ndarray:
-            inverse = np.linalg.inv(self._information(products, weights * chance * (1 - chance)))
-            return _curvature(q, chance - mu, z, inverse, self.contrasts)
+            roots = self.rivals.roots(pairs, self.cost.curvature(pairs.logits, along))
+            return _curvature(q, self.cost.slope(pairs.logits, along), pairs.z, roots)
 
         return Values(cost @ weights, cost, curvature)
 
-    def _nearest(self, z: np.ndarray, products: np.ndarray, weights: np.ndarray, mu: np.ndarray) -> np.ndarray:
-        """[R, d], for each rival the alternative on `c_k . lambda = 0` of least cost, by damped Newton."""
-        c = self.contrasts
-        lam = self._last.get("alternatives")
-        if lam is None:
-            lam = self.theta - c * ((c @ self.theta) / (c * c).sum(axis=1))[:, None]
-        for _ in range(_NEWTON_STEPS):
-            chance = expit(lam @ z.T)
-            gradient = ((chance - mu) * weights) @ z
-            inverse = np.linalg.inv(self._information(products, weights * np.maximum(chance * (1 - chance), 1e-12)))
-            free = -np.einsum("kij,kj->ki", inverse, gradient)
-            normal = np.einsum("kij,kj->ki", inverse, c)
-            multiplier = ((c * free).sum(axis=1)) / (c * normal).sum(axis=1)
-            step = free - normal * multiplier[:, None]
-            # Damped so that no logit moves by more than 1, where the model holds (generalised self-concordance).
-            lam = lam + step / np.maximum(np.abs(step @ z.T).max(axis=1), 1)[:, None]
-            if (-(gradient * step).sum(axis=1)).max() < _NEWTON_GAP * max(1e-3, weights @ (1 / 8 * np.ones(len(z)))):
-                break
-        self._last["alternatives"] = lam
-        return lam
+    def bracket(self, weights: np.ndarray, prices: np.ndarray) -> tuple[float, float]:
+        """Certified lower and upper bound on 1 / T*, from proportions [P] and a distribution over rivals [R].
+
+        `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`, the left from below by `alternatives.least`.
+        """
+        pairs, shifts = self._nearest(np.arange(len(self.z)), weights)
+        lower = alternatives.least(self.cost, pairs, self.rivals, shifts).min()
+        upper = (prices @ self.cost.value(pairs.logits, shifts @ pairs.z.T)).max()
+        return float(lower) * (1 - self.rounding), float(upper) * (1 + self.rounding)
+
+    def _nearest(self, columns: np.ndarray, weights: np.ndarray) -> tuple[Pairs, np.ndarray]:
+        """These pairs, and the nearest alternatives [R, d]; each search begins where the last one ended."""
+        pairs = Pairs(self.z[columns], self.products[columns], self.logits[columns], weights)
+        start = self._last.get("shifts", np.zeros_like(self.rivals.contrasts))
+        self._last["shifts"] = alternatives.nearest(self.cost, pairs, self.rivals, start)
+        return pairs, self._last["shifts"]
 
 
-def _curvature(
-    q: np.ndarray, slope: np.ndarray, z: np.ndarray, inverse: np.ndarray, contrasts: np.ndarray
-) -> np.ndarray:
-    """`-sum_k q_k` Hessians of `f_k(w) = min over c_k . lambda = 0 of sum_p w_p cost_p(lambda)`, [P, P].
+def _gaps(features: np.ndarray, theta: np.ndarray, winner: int) -> np.ndarray:
+    """[R], the exact gaps of the rivals, rounded once: a small one is the difference of two large scores."""
+    exact = [sum(Fraction(x) * Fraction(t) for x, t in zip(row, theta, strict=True)) for row in features]
+    return np.array([float(exact[winner] - score) for k, score in enumerate(exact) if k != winner])
 
-    Each is `J_k (M - M c c M / c M c) J_k^T` with M the inverse Hessian in lambda and J_k the rows `slope_kp z_p`, the
-    gradients of the costs in lambda.
+
+def _curvature(q: np.ndarray, slope: np.ndarray, z: np.ndarray, roots: np.ndarray) -> np.ndarray:
+    """`-sum_k q_k` Hessians of `f_k(w) = min over c_k . s = -g_k of sum_p w_p cost_p(s)`, [P, P].
+
+    Each is `(J_k S_k) (J_k S_k)^T` with S a square root of the inverse Hessian in s within the plane and J_k the rows
+    `slope_kp z_p`, the gradients of the costs in s.
     """
     total = np.zeros((len(z), len(z)))
-    for price, row, m, c in zip(q, slope, inverse, contrasts, strict=True):
+    for price, row, root in zip(q, slope, roots, strict=True):
         if price > 1e-14:
-            normal = m @ c
-            reduced = m - np.outer(normal, normal) / (c @ normal)
-            values, vectors = np.linalg.eigh(reduced)
-            rows = (row[:, None] * z) @ (vectors * np.sqrt(np.maximum(values, 0) * price))
+            rows = (row[:, None] * z) @ root * np.sqrt(price)
             total += rows @ rows.T
     return total
 

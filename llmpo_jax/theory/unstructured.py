@@ -48,6 +48,11 @@ class CharacteristicTime:
     existence: str
     winner: int
 
+    @property
+    def certified(self) -> float:
+        """T* itself, which is in closed form."""
+        return self.time
+
 
 def check_existence(existence: str) -> None:
     """Raise a ValueError unless `existence` is one of `EXISTENCE`."""

@@ -216,6 +216,7 @@ def handmade(model: models.PreferenceModel, time: float | None) -> Result:
         max_comparisons=1000,
         seed=0,
         time=time,
+        certified=time,
         proportions=None,
         stopping_time=np.array([[10, 90], [20, -1], [40, 70], [30, 200]]),
         recommendation=np.array([[1, 1], [0, -1], [1, -2], [3, 1]]),

@@ -8,7 +8,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from llmpo_jax.theory.divergence import binary_kl, confidence_divergence, half_divergence
+from llmpo_jax.theory.divergence import (
+    binary_kl,
+    confidence_divergence,
+    half_divergence,
+    logistic_kl,
+    shift_kl,
+    shift_slope,
+)
 
 NEAR_HALF = np.concatenate([0.5 + np.logspace(-16, -0.4, 80), 0.5 - np.logspace(-16, -0.4, 80)])
 NEAR_ENDS = np.concatenate([np.logspace(-37, -1, 80), 1 - np.logspace(-16, -1, 80)])
@@ -80,6 +87,61 @@ def test_jit_and_vmap_agree():
     np.testing.assert_allclose(jax.vmap(half_divergence)(p[:50]), loop, rtol=1e-6)
 
 
+def exact_logistic(x: float, shift: float | mpmath.mpf) -> tuple[float, float]:
+    """kl(sigmoid(x), sigmoid(x + shift)) and sigmoid(x + shift) - sigmoid(x), with more digits than 700 logits cost."""
+    with mpmath.workdps(700):
+        first, second = mpmath.mpf(x), mpmath.mpf(x) + shift
+        a, b = (1 / (1 + mpmath.exp(-each)) for each in (first, second))
+        c, d = (1 / (1 + mpmath.exp(each)) for each in (first, second))
+        return float(a * mpmath.log(a / b) + c * mpmath.log(c / d)), float(b - a)
+
+
+LOGITS = np.array([0.0, 1e-9, 0.3, -0.7, 2.5, -9.0, 33.0, -80.0])
+SHIFTS = np.concatenate([sign * np.append(np.logspace(-12, 2, 29), [0.999999, 1.000001]) for sign in (1, -1)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrap"), [(np.float64, lambda f: f), (np.float32, lambda f: f), (np.float32, jax_float32)]
+)
+def test_logistic_divergences_are_accurate_relatively(dtype, wrap):
+    x, shift = (part.ravel().astype(dtype) for part in np.meshgrid(LOGITS, SHIFTS))
+    exact = np.array([exact_logistic(*map(float, pair)) for pair in zip(x, shift, strict=True)])
+    held = np.abs(exact) > 100 * np.finfo(dtype).tiny
+    for function, column, share in ((shift_kl, 0, 16 + np.abs(x)), (shift_slope, 1, 6 + np.abs(x) + np.abs(shift))):
+        value = wrap(function)(x, shift)
+        assert value.dtype == dtype and np.isfinite(value).all()
+        off = np.abs(value - exact[:, column]) / (share * np.finfo(dtype).eps)
+        assert (off[held[:, column]] <= np.abs(exact[:, column])[held[:, column]]).all()
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, 0.3, -0.7, 2.5, -9.0, 33.0, -80.0, 250.0, -350.0, 650.0, -700.0])
+def test_logistic_kl_is_accurate_relatively_for_logits_as_given(x):
+    y = x + np.concatenate([sign * np.logspace(-12, 3, 61) for sign in (1, -1)])
+    exact = np.array([exact_logistic(x, mpmath.mpf(each) - mpmath.mpf(x))[0] for each in y])
+    held = exact > 1e-305
+    assert held.sum() > 25
+    np.testing.assert_allclose(logistic_kl(x, y)[held], exact[held], rtol=16 * np.finfo(float).eps, atol=0)
+    assert (logistic_kl(x, y)[~held] < 1e-304).all()
+
+
+def test_logistic_kl_is_binary_kl_of_the_sigmoids():
+    x, y = np.random.default_rng(0).normal(0, 3, size=(2, 200))
+    p, q = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(-y))
+    np.testing.assert_allclose(logistic_kl(x, y), binary_kl(p, q), rtol=1e-9, atol=1e-13)
+    assert (logistic_kl(x, x) == 0).all() and logistic_kl(0.0, 0.0) == 0
+
+
+def test_logistic_kl_gradients():
+    """In the shift it is `shift_slope`, in the first logit `-shift sigmoid'(x)`, also at 0 and in both formulas."""
+    grid = np.meshgrid([-40.0, -1.0, 0.0, 0.5, 40.0], [-30.0, 0.1, 0.9, 2.0, 30.0])
+    x, y = (jnp.array(part.ravel()) for part in grid)
+    by_x, by_y = (jax.vmap(jax.grad(logistic_kl, argnums=n))(x, y) for n in (0, 1))
+    np.testing.assert_allclose(by_y, shift_slope(x, y - x), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(by_x, (x - y) * jax.nn.sigmoid(x) * jax.nn.sigmoid(-x), rtol=1e-12, atol=1e-15)
+    by_shift = jax.vmap(jax.grad(shift_kl, argnums=1))(x, y)
+    np.testing.assert_allclose(by_shift, shift_slope(x, y), rtol=1e-12, atol=1e-300)
+
+
 @pytest.mark.parametrize("delta", [1e-300, 1e-50, 1e-10, 0.01, 0.1, 0.3, 0.5])
 def test_confidence_divergence(delta):
     with mpmath.workdps(400):
@@ -89,7 +151,8 @@ def test_confidence_divergence(delta):
 
 
 def test_confidence_divergence_asks_nothing_of_a_guess():
-    assert confidence_divergence(0.7) == 0
+    for delta in (0.5, 0.7):
+        assert np.copysign(1, confidence_divergence(delta)) * (confidence_divergence(delta) == 0) == 1
 
 
 @pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, float("nan")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import choix
+import mpmath
 import numpy as np
 import pytest
 from scipy import optimize
@@ -73,6 +74,58 @@ def test_separable_data_are_finite() -> None:
     assert 0.01 < fit.covariance[0, 0] < 2.0**2
 
 
+def exact_maximum(features: np.ndarray, wins: np.ndarray, scale: float, start: np.ndarray) -> np.ndarray:
+    """The maximum a posteriori by Newton's method with 80 digits, until a step falls below 1e-30."""
+    pairs = [(i, j) for i, j in np.argwhere(wins > 0)]
+    with mpmath.workdps(80):
+        exact = [[mpmath.mpf(x) for x in row] for row in features]
+        rows = [[a - b for a, b in zip(exact[i], exact[j], strict=True)] for i, j in pairs]
+        theta = mpmath.matrix([mpmath.mpf(x) for x in start])
+        size, precision = len(start), mpmath.mpf(scale) ** -2
+        for _ in range(200):
+            gradient, hessian = -precision * theta, precision * mpmath.eye(size)
+            for (i, j), row in zip(pairs, rows, strict=True):
+                z = mpmath.matrix(row)
+                against = 1 / (1 + mpmath.exp((z.T * theta)[0]))
+                gradient += float(wins[i, j]) * against * z
+                hessian += float(wins[i, j]) * against * (1 - against) * (z * z.T)
+            move = mpmath.lu_solve(hessian, gradient)
+            theta += move
+            if mpmath.norm(move) < 1e-30:
+                return np.array([float(x) for x in theta])
+    raise AssertionError("the reference did not converge")
+
+
+def separable(dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The policy with the better score always wins."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(6, dimension))
+    scores = features @ rng.normal(size=dimension)
+    counts = 20 * (1 - np.eye(6))
+    return features, counts, np.where(scores[:, None] > scores, counts, 0)
+
+
+def never_won() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Plain Bradley-Terry, one policy of which lost everything: separable in one direction, and in no other."""
+    counts, wins = battles(np.eye(5), np.zeros(5), 40, 6)
+    wins[:, 4], wins[4, :] = counts[:, 4], 0
+    return np.eye(5), counts, wins
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e8, 1e12])
+@pytest.mark.parametrize("data", [separable(1, 0), separable(3, 1), separable(5, 0), never_won()])
+def test_a_prior_that_says_almost_nothing(data, scale: float) -> None:
+    """The maximum is where exp(-margin) meets 1 / scale^2, many digits below the chances of the other pairs."""
+    features, counts, wins = data
+    fit = fit_linear_bradley_terry(features, counts, wins, scale)
+    assert fit.status == "converged" and fit.steps < 100
+    np.testing.assert_allclose(fit.theta, exact_maximum(features, wins, scale, fit.theta), rtol=1e-6, atol=1e-6)
+    # Small variances cannot be told beside scale^2 in the entries of one matrix.
+    variances = np.linalg.eigvalsh(fit.covariance)
+    assert (variances > -1e-12 * variances.max()).all() and variances.max() <= scale**2 * (1 + 1e-6)
+    assert (np.diagonal(fit.covariance) > 0).all()
+
+
 def test_disconnected_graph_keeps_the_prior() -> None:
     """Two groups that never met: within them scores are learnt, between them the covariance is that of the prior."""
     counts, wins = np.zeros((4, 4)), np.zeros((4, 4))
@@ -128,7 +181,8 @@ BAD = [
     (1, [[1, 3], [3, 0]], r"wins\[0, 0\] \+ wins\[0, 0\] = 0, expected counts\[0, 0\] = 1"),
     (2, [[0, 1], [1, 0]], r"wins\[0, 1\] \+ wins\[1, 0\] = 2, expected counts\[0, 1\] = 3"),
     (2, [[0, np.inf], [1, 0]], r"wins\[0, 1\] = inf, expected a finite number >= 0"),
-    (3, 0.0, "prior_scale = 0.0, expected a finite number > 0"),
+    (3, 1e160, "prior_scale = 1e\\+160, expected a number > 0, from 1e-20 to 1e20"),
+    (3, 0.0, "prior_scale = 0.0, expected a number > 0, from 1e-20 to 1e20"),
 ]
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import json
 import time
+from typing import Any
 
 import cvxpy as cp
+import mpmath
 import numpy as np
 import pytest
 from scipy import optimize
 from scipy.special import expit, log_expit
 
 from llmpo_jax import BradleyTerry, LinearBradleyTerry, Tabular, characteristic_time, lower_bound, models
-from llmpo_jax.theory import structured
+from llmpo_jax.theory import alternatives, structured
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.structured import FORMS, StructuredTime
 from tests.shared_files import SHARED, shared
@@ -84,6 +86,68 @@ def costs(features: np.ndarray, theta: np.ndarray, proportions: np.ndarray, form
     return np.array(rows)
 
 
+def exact_value(features: np.ndarray, theta: np.ndarray, proportions: np.ndarray) -> float:
+    """`min_k f_k(w)` of the exact form with 60 digits from the numbers as they are, nothing shared with the package."""
+    pairs = [(i, j, mpmath.mpf(proportions[i, j])) for i, j in np.argwhere(proportions > 0)]
+    with mpmath.workdps(60):
+        rows = [mpmath.matrix([mpmath.mpf(x) for x in row]) for row in features]
+        true = mpmath.matrix([mpmath.mpf(x) for x in theta])
+        scores = [(row.T * true)[0] for row in rows]
+        best = max(range(len(rows)), key=lambda k: scores[k])
+        size = len(true)
+
+        def chances(x: Any) -> tuple[Any, Any]:
+            return 1 / (1 + mpmath.exp(-x)), 1 / (1 + mpmath.exp(x))
+
+        def least(k: int) -> mpmath.mpf:
+            c = rows[best] - rows[k]
+            pivot = max(range(size), key=lambda n: abs(c[n]))
+            plane = mpmath.matrix(size, size - 1)
+            for column, n in enumerate(n for n in range(size) if n != pivot):
+                plane[n, column], plane[pivot, column] = 1, -c[n] / c[pivot]
+            at = true - c * ((c.T * true)[0] / (c.T * c)[0])
+
+            def value(at: mpmath.matrix) -> mpmath.mpf:
+                total = mpmath.mpf(0)
+                for i, j, weight in pairs:
+                    x, y = ((((rows[i] - rows[j]).T) * point)[0] for point in (true, at))
+                    for p, q in zip(chances(x), chances(y), strict=True):
+                        total += weight * p * mpmath.log(p / q)
+                return total
+
+            now = value(at)
+            for _ in range(1000 if size > 1 else 0):
+                gradient, hessian = mpmath.zeros(size, 1), mpmath.zeros(size)
+                for i, j, weight in pairs:
+                    z = rows[i] - rows[j]
+                    (p, _), (q, against) = chances((z.T * true)[0]), chances((z.T * at)[0])
+                    gradient += weight * (q - p) * z
+                    hessian += weight * q * against * (z * z.T)
+                slope = plane.T * gradient
+                step = mpmath.lu_solve(plane.T * hessian * plane, -slope)
+                promised, move, share = -(slope.T * step)[0], plane * step, mpmath.mpf(1)
+                while (new := value(at + share * move)) > now - share * promised / 10 and promised > now * 1e-40:
+                    share /= 2
+                if promised <= now * 1e-30:
+                    return now
+                at, now = at + share * move, new
+            if size > 1:
+                raise AssertionError("the reference did not converge")
+            return now
+
+        return float(min(least(k) for k in range(len(rows)) if k != best))
+
+
+def with_gaps(num_policies: int, dimension: int, seed: int, gaps: list[float], scale: float = 1.0):
+    """Random features, some of them moved along theta so that the best policy leads by these gaps."""
+    features, theta = sphere(num_policies, dimension, seed, scale)
+    order = np.argsort(-features @ theta)
+    for rival, gap in zip(order[1:], gaps, strict=False):
+        lead = (features[order[0]] - features[rival]) @ theta
+        features[rival] += theta * ((lead - gap) / (theta @ theta))
+    return features, theta
+
+
 def bounds(features: np.ndarray, theta: np.ndarray, found: StructuredTime) -> tuple[float, float]:
     """Lower and upper bound on 1 / T*: the value of the proportions, and the best prices by a linear program."""
     found_costs = costs(features, theta, found.proportions, found.form)
@@ -118,6 +182,79 @@ def test_oracle(name: str, form: str) -> None:
     assert 1 / found.time == pytest.approx(lower, rel=1e-6)
     # The program's prices are the best ones or worse, so its own gap is the larger.
     assert -1e-6 <= upper / lower - 1 <= found.relative_gap + 1e-6
+
+
+def two_policies(gap: float) -> float:
+    """T* of two policies, `1 / kl(sigmoid(gap), 1/2)`, with enough digits."""
+    with mpmath.workdps(700):
+        p = 1 / (1 + mpmath.exp(-mpmath.mpf(gap)))
+        return float(1 / (p * mpmath.log(2 * p) + (1 - p) * mpmath.log(2 * (1 - p))))
+
+
+@pytest.mark.parametrize("gap", [10.0**-n for n in range(9)] + [30.0, 700.0])
+def test_two_policies_to_the_last_digits(gap: float) -> None:
+    """One pair decides: T* is known in closed form, at gaps where differences of logarithms have no digit left."""
+    found = structured.solve(np.array([[1.0], [0.0]]), np.array([gap]))
+    assert found.status == "optimal" and found.relative_gap < 1e-11
+    assert found.time == pytest.approx(two_policies(gap), rel=1e-11)
+    assert found.certified <= two_policies(gap) <= found.time
+
+
+TINY = [[1e-3], [1e-5, 3e-5], [1e-6], [1e-7, 0.3], [1e-8], [1e-8, 2e-8, 1e-7], [1e-8, 1e-4, 0.5]]
+CERTIFIED = [(5, 2, seed, gaps, 1.0) for seed, gaps in enumerate(TINY)]
+CERTIFIED += [(4, 3, seed, gaps, 3.0) for seed, gaps in enumerate(TINY)]
+CERTIFIED += [(5, 3, seed, [], scale) for seed in range(2) for scale in (1.0, 10.0, 40.0, 200.0)]
+
+
+@pytest.mark.parametrize(("num_policies", "dimension", "seed", "gaps", "scale"), CERTIFIED)
+def test_the_certificate_is_true(num_policies: int, dimension: int, seed: int, gaps: list[float], scale: float) -> None:
+    """With 60 digits: the value of the proportions is as stated, and no better ones contradict the other end."""
+    features, theta = with_gaps(num_policies, dimension, seed, gaps, scale)
+    found = structured.solve(features, theta)
+    value = exact_value(features, theta, found.proportions)
+    assert found.status == "optimal" and found.relative_gap <= 1e-4
+    assert value * (1 - 1e-6) <= 1 / found.time <= value * (1 + 1e-14)
+    better = structured.solve(features, theta, tolerance=1e-8)
+    assert exact_value(features, theta, better.proportions) * found.certified <= 1 + 1e-14
+
+
+def test_a_value_is_certified_before_the_alternatives_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's method cut short: what its alternatives cost is above f_k(w), and the certified end below it."""
+    features, theta = sphere(5, 3, 1, 4.0)
+    proportions = structured.solve(features, theta).proportions
+    value = exact_value(features, theta, proportions)
+    weights = proportions[np.triu_indices(5, 1)]
+    for steps in range(1, 5):
+        monkeypatch.setattr(alternatives, "_STEPS", steps)
+        program = structured.Program.of(features, theta, "exact")
+        pairs, shifts = program._nearest(np.arange(10), weights)
+        assert (program.cost.value(pairs.logits, shifts @ pairs.z.T) @ weights).min() >= value * (1 - 1e-12)
+        assert alternatives.least(program.cost, pairs, program.rivals, shifts).min() <= value * (1 + 1e-14)
+
+
+@forms
+@pytest.mark.parametrize("scale", [200.0, 1e4, 1e8])
+def test_very_large_theta(scale: float, form: str) -> None:
+    """An answer, or a status that says that there is none; a certified end below what is surely enough."""
+    features, theta = sphere(12, 4, 3)
+    found = structured.solve(features, theta * scale, form)
+    assert found.status in ("optimal", "inaccurate")
+    assert (found.status == "optimal") == (found.relative_gap <= 1e-4)
+    assert 0 <= found.certified <= found.time
+    if form == "exact" and scale == 200:
+        assert found.status == "optimal"
+    if form == "exact":  # comparing the best with each other policy equally often is enough
+        assert found.certified <= 11 / np.log(2) * (1 + 1e-9)
+
+
+def test_nothing_certified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then no procedure is said to need anything."""
+    model = LinearBradleyTerry(*sphere(5, 2, 0))
+    monkeypatch.setattr(alternatives, "least", lambda *_: np.array([-1.0]))
+    found = characteristic_time(model)
+    assert isinstance(found, StructuredTime)
+    assert (found.status, found.time, found.relative_gap, found.certified) == ("inaccurate", np.inf, np.inf, 0)
+    assert lower_bound(model, 0.1) == 0
 
 
 def fisher_by_cvxpy(features: np.ndarray, theta: np.ndarray) -> float:
@@ -239,7 +376,10 @@ def test_bradley_terry_assumed_structured() -> None:
     assert found.time == pytest.approx(linear.time, rel=1e-9)
     assert found.time < characteristic_time(model).time * (1 + 1e-4)
     bound = lower_bound(model, 0.05, assume="structured")
-    assert bound == pytest.approx(found.time * confidence_divergence(0.05), rel=1e-9)
+    assert isinstance(found, StructuredTime)
+    assert bound == pytest.approx(found.time / (1 + found.relative_gap) * confidence_divergence(0.05), rel=1e-12)
+    assert bound == pytest.approx(found.certified * confidence_divergence(0.05), rel=1e-12)
+    assert np.copysign(1, lower_bound(model, 0.7, assume="structured")) == 1
 
 
 def test_more_features_take_more_comparisons() -> None:
