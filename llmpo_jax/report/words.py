@@ -235,8 +235,10 @@ def no_replay_in_words(battles: Battles) -> str:
 def replay_in_words(battles: Battles, result: Result) -> str:
     """How many comparisons LLM-PO would have needed, had it drawn them from the log."""
     level = result.summary()[0]
-    outside = "the win rates lie outside of the linear model"
-    bound = outside if level.bound is None else f"the lower bound is {count(level.bound)}"
+    if level.bound is None:
+        bound = "the win rates lie outside of the linear model"
+    else:
+        bound = f"the lower bound is {count(level.bound)}" if level.bound > 0 else "no lower bound is certified"
     sentence = (
         f"Replaying the log as the simulator, LLM-PO would have needed {count(level.mean)} comparisons on average "
         f"(95 % interval {count(level.mean_low)} to {count(level.mean_high)}, {level.replications} replications; "
