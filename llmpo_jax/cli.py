@@ -70,7 +70,7 @@ class Study:
     existence: str = "assumed"
     """"assumed": a Condorcet winner exists. "certify": the procedure has to show it, or that there is none."""
     seed: int = 0
-    """Of all randomness."""
+    """Of all randomness, a whole number from 0 to 2^64 - 1."""
     name: str | None = None
     """Name of the study's folder; by default the sources joined by "+"."""
     output: Path = Path("results")

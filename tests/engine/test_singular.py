@@ -19,8 +19,8 @@ KILLER = LinearBradleyTerry(
     [[0, 0], [3.6110398038955784, -0.1470760925818996], [0.5971425370186546, 0.8490316077788209]],
     [-0.806716986875808, 0.5909379858208621],
 )
-"""Two policies 0.02 logits apart and an outlier. A certificate that trusted the trace of a float32 inverse let llm-po err
-in 147, 53, 14 and 4 of 2,000 runs at the levels above."""
+"""Two policies 0.02 logits apart and an outlier. A certificate that trusted the trace of a float32 inverse let llm-po
+err in 147, 53, 14 and 4 of 2,000 runs at the levels above."""
 
 
 def near_tie(seed: int) -> LinearBradleyTerry:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from llmpo_jax import vectors
+from llmpo_jax.arithmetic import spacing
 from llmpo_jax.protocol import LinearComparison, LinearStatistics, Problem, StoppingRule, Verdict
 from llmpo_jax.stopping.structured import common, wealth
 from llmpo_jax.theory import linear
@@ -62,7 +63,7 @@ def _ratio(
     this = vectors.one_hot(rival, problem.num_policies)
     # The least wealth is -sup l - n log 2.
     likelihood, total = _log_likelihood(problem, statistics), statistics.t.astype(least.dtype) * math.log(2)
-    rounding = jnp.finfo(least.dtype).eps * (statistics.wins.shape[0] + 256) * (total - likelihood)
+    rounding = spacing(least.dtype) * (statistics.wins.shape[0] + 256) * (total - likelihood)
     return least + (likelihood + total) - rounding, jnp.where(this[:, None], null[None], state.null)
 
 

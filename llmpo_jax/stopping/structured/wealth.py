@@ -39,14 +39,15 @@ R is `RADIUS`. The coordinates are whitened over the policies (`llmpo_jax.models
 mean square of the policies' centred scores: the bound holds for all models in which no two scores are more than 10^4
 logits apart (beyond, the worse policy would win with a probability below exp(-10^4)).
 
-Rounding. All this is computed in float64, with u = 2^-53 and an exponential that is right to 4 units in the last place.
-Logits further out than `FURTHEST` are cut off there, and the pair's term is continued by its tangent, which convexity
-allows. With n comparisons bet on, Z = max |z_p|, P pairs and E <= 48 epochs: every factor is right to 12 u relative and
-its logarithm, at most 65, to 16 u + 3 u |log|; sums add (2 E + P) u of their terms' sizes; a slope phi_p' or a
-curvature is right to (50 + 2 E) u n_p, a logit to d u Z |theta_0|, r beyond that to (P + 3) u (1.25 n Z + |r|), the
-differences z and c to u relative. As |f'| <= 1 and f'' <= 1/4, all of it together changes the right hand side by less
-than `2 u (P + 256) n (FURTHEST + Z (R + |theta_0|))` and a hundredth of its last term; both are taken off. In a shorter
-type than float64 its own u is used: the bound still holds, far too low to prove anything. Where a number is not finite
+Rounding. All this is computed in float64, with u = 2^-53 and an exponential that is right to 4 units in the last
+place. Logits further out than `FURTHEST` are cut off there, and the pair's term is continued by its tangent, which
+convexity allows. With n comparisons bet on, Z = max |z_p|, P pairs and E <= 48 epochs: every factor is right to 12 u
+relative and its logarithm, at most 65, to 16 u + 3 u |log|; sums add (2 E + P) u of their terms' sizes; a slope phi_p'
+or a curvature is right to (50 + 2 E) u n_p, a logit to d u Z |theta_0|, r beyond that to (P + 3) u (1.25 n Z + |r|),
+the differences z and c to u relative. As |f'| <= 1 and f'' <= 1/4, all of it together changes the right hand side by
+less than `2 u (P + 256) n (FURTHEST + Z (R + |theta_0|))` and a hundredth of its last term; both are taken off. Where
+floats are shorter, in another type or on a device that computes float64 in pairs of float32 (`arithmetic.spacing`),
+their u is used: with float32 the bound still holds, far too low to prove anything. Where a number is not finite
 nothing is claimed.
 """
 
@@ -58,7 +59,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from llmpo_jax.arithmetic import logarithm
+from llmpo_jax.arithmetic import logarithm, spacing
 from llmpo_jax.protocol import Problem
 from llmpo_jax.theory import linear
 
@@ -74,7 +75,7 @@ class Stakes(NamedTuple):
 
     Attributes:
         wins, losses: comparisons that the pair's first policy won and lost.
-        on_win, on_loss: the shares alpha and beta.
+        on_win, on_loss: the shares alpha and beta, in [0, 1).
     """
 
     wins: jax.Array
@@ -163,7 +164,7 @@ def least(problem: Problem, bets: Bets, constraint: jax.Array, theta: jax.Array)
     reach = RADIUS + jnp.linalg.norm(start)
     longest = jnp.sqrt(jnp.max(jnp.sum(z**2, axis=1)))
     slack = bets.number.astype(z.dtype) * (FURTHEST + longest * reach)
-    rounding = jnp.finfo(z.dtype).eps * (z.shape[0] + 256) * slack
+    rounding = spacing(z.dtype) * (z.shape[0] + 256) * slack
     bound = tangent - promised - 1.01 * left * reach - rounding
     following = start + step / jnp.maximum(jnp.max(jnp.abs(move)), 1)
     return jnp.where(jnp.isfinite(bound), bound, -jnp.inf), following.astype(theta.dtype)
