@@ -62,8 +62,8 @@ class Problem:
     Attributes:
         num_policies: K.
         existence: "assumed" where a Condorcet winner is known to exist, "certify" where this must be shown.
-        dtype: floating type of the evidence. It is float32 whatever JAX's x64 setting, so that the setting
-            changes no decision.
+        dtype: floating type of estimates and evidence. It is float32 whatever JAX's x64 setting, so that the setting
+            changes no decision; structured evidence is computed in float64 (`Design.exact`) and rounded down to it.
         dimension: d, coordinates per policy, where the policy space is structured; None where it is not.
         design: the features there. Arrays, put in when a run starts: other features of the same shapes need no new
             compilation.
