@@ -1,6 +1,6 @@
 """A standing search for counterexamples: does any proven stopping rule err more often than its level allows?
 
-    python benchmarks/hunt.py              about 10 minutes on 2 cores
+    python benchmarks/hunt.py              about 13 minutes on 2 cores
     python benchmarks/hunt.py --quick      fewer shapes and samplers, nothing is kept
     python benchmarks/hunt.py --seed 1     other random instances, other outcomes
 

@@ -1,6 +1,6 @@
 """The structured space: comparisons against the bound and the baselines, error rates, a wrong model, and speed.
 
-    python benchmarks/structured.py                   about 45 minutes on 2 cores
+    python benchmarks/structured.py                   about 35 minutes on 2 cores
     python benchmarks/structured.py --quick
     python benchmarks/structured.py --only bound      one part: forms, bound, baselines, pac, space or speed
 
