@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-import tempfile
 import time
 
 import common
-import jax
 import numpy as np
 from hunting import cells, defects, drivers, search
 from hunting.samplers import HOSTILE
@@ -97,10 +95,7 @@ def main() -> None:
             f"{len(counts)} cells {found}"
         )
 
-    with tempfile.TemporaryDirectory() as folder:
-        # `audit` compiles anew for every log: from the second one on it is found here.
-        jax.config.update("jax_compilation_cache_dir", folder)
-        verdicts = search.hunt(groups, report, most=2 if options.quick else search.SUSPECTS)
+    verdicts = search.hunt(groups, report, most=2 if options.quick else search.SUSPECTS)
     names = {group[0].procedure for group in planted}
     rows = [row(verdict, verdict.procedure in names) for verdict in verdicts]
     common.show("Errors at the worst level of the worst cell, and at most how likely so many are", rows)

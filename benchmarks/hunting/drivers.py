@@ -91,9 +91,9 @@ def averaged(at_peak: bool, seed: int, numbers: range) -> np.ndarray:
 def audited(k: int, order: str, seed: int, numbers: range) -> np.ndarray:
     """Errors [R, D] of `audit`: the best of K policies is refuted, in logs of near-ties with outliers.
 
-    All logs are audited as one, log after log, each with policies of its own: `audit` compiles anew for every log. What
-    came before a log may enter its bets (`Statistics.pooling`), which still are of the past: its winner is refuted with
-    probability at most delta whatever came before, so the number of errors is binomial at most.
+    All logs are audited as one, log after log, each with policies of its own. What came before a log may enter its bets
+    (`Statistics.pooling`), which still are of the past: its winner is refuted with probability at most delta whatever
+    came before, so the number of errors is binomial at most.
     """
     rng = np.random.default_rng([seed, numbers.start])
     mu = np.asarray(win_probabilities(instances.with_winner(k, rng)["near tie, outliers"]))
@@ -142,7 +142,7 @@ def logs(seed: int) -> list[list[Cell]]:
 
 
 def logs_with_features(seed: int) -> list[list[Cell]]:
-    """The logs that `audit` is given with features; few, since each is compiled."""
+    """The logs that `audit` is given with features."""
 
     def cell(name: str, model: LinearBradleyTerry, order: str) -> Cell:
         errors = functools.partial(audited_features, model, order, seed)

@@ -11,7 +11,7 @@ GAP = 1e-3
 """Of the near-ties, in logits or in probability."""
 
 EXTREME = 5.0
-"""Standard deviation of the weights where theta is extreme; from 8 on the program for T* can become singular."""
+"""Standard deviation of the weights where theta is extreme."""
 
 KILLERS = {
     "killer": LinearBradleyTerry(

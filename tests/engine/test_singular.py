@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from benchmarks.hunting.instances import KILLERS
 from llmpo_jax import LinearBradleyTerry, simulate
 from llmpo_jax.protocol import Sampler
 from llmpo_jax.theory import linear
@@ -15,10 +16,7 @@ from llmpo_jax.theory import linear
 DELTAS = (0.1, 1e-2, 1e-4, 1e-6)
 RUNS = 2000
 
-KILLER = LinearBradleyTerry(
-    [[0, 0], [3.6110398038955784, -0.1470760925818996], [0.5971425370186546, 0.8490316077788209]],
-    [-0.806716986875808, 0.5909379858208621],
-)
+KILLER = KILLERS["killer"]
 """Two policies 0.02 logits apart and an outlier. A certificate that trusted the trace of a float32 inverse let llm-po
 err in 147, 53, 14 and 4 of 2,000 runs at the levels above."""
 

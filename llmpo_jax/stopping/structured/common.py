@@ -1,4 +1,4 @@
-"""What the structured stopping rules share: which rival is weighed at a refresh, and the verdict."""
+"""What the structured stopping rules share: which rival is weighed at a refresh, how, and the verdict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Thresholds, Verdict
+from llmpo_jax.stopping.structured import wealth
 from llmpo_jax.theory import linear
 
 
@@ -28,10 +29,14 @@ def least_proven(statistics: LinearStatistics, peak: jax.Array, approximate: jax
     return vectors.argmin_except(key, statistics.leader)
 
 
-def contrast(problem: Problem, statistics: LinearStatistics, rival: jax.Array) -> jax.Array:
-    """[d] float64, `c = x_leader - x_rival`: the rival is at least as good as the leader where `c . theta <= 0`."""
+def look(
+    problem: Problem, statistics: LinearStatistics, bets: wealth.Bets, rival: jax.Array, null: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """What `wealth.least` claims, from `null` [d], over all theta for which `rival` is at least as good as the leader,
+    nats, float64; and the null to look at next time, the estimate where the search went astray."""
     features = linear.of(problem).exact.features
-    return features[statistics.leader] - features[rival]
+    value, following = wealth.least(problem, bets, features[statistics.leader] - features[rival], null)
+    return value, jnp.where(jnp.all(jnp.isfinite(following)), following, statistics.estimate)
 
 
 def verdict(statistics: LinearStatistics, peak: jax.Array) -> Verdict:

@@ -147,9 +147,7 @@ def weigh(
     problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """A lower bound on the log wealth against `rival` now, nats, and the null parameter [d] to look at next time."""
-    bets = _bets(problem, state, statistics, rival)
-    value, null = wealth.least(problem, bets, common.contrast(problem, statistics, rival), state.null[rival])
-    return value, jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
+    return common.look(problem, statistics, _bets(problem, state, statistics, rival), rival, state.null[rival])
 
 
 def settle(problem: Problem, state: EProcess, statistics: LinearStatistics, rival: jax.Array) -> jax.Array:

@@ -58,8 +58,7 @@ def _ratio(
     half = jnp.full(statistics.wins.shape, 0.5, problem.dtype)
     stakes = wealth.Stakes(statistics.wins, statistics.counts - statistics.wins, half, half)
     bets = wealth.Bets(lambda _: stakes, 1, statistics.t)
-    least, null = wealth.least(problem, bets, common.contrast(problem, statistics, rival), state.null[rival])
-    null = jnp.where(jnp.all(jnp.isfinite(null)), null, statistics.estimate)
+    least, null = common.look(problem, statistics, bets, rival, state.null[rival])
     this = vectors.one_hot(rival, problem.num_policies)
     # The least wealth is -sup l - n log 2.
     likelihood, total = _log_likelihood(problem, statistics), statistics.t.astype(least.dtype) * math.log(2)
