@@ -12,7 +12,7 @@ from llmpo_jax.models import (
     read_matrix,
     win_probabilities,
 )
-from llmpo_jax.theory.bounds import characteristic_time, lower_bound
+from llmpo_jax.theory.bounds import characteristic_time, characteristic_times, lower_bound
 from llmpo_jax.theory.logistic import LinearFit, fit_linear_bradley_terry
 from llmpo_jax.theory.structured import StructuredTime
 from llmpo_jax.theory.unstructured import CharacteristicTime
@@ -26,6 +26,7 @@ __all__ = [
     "StructuredTime",
     "Tabular",
     "characteristic_time",
+    "characteristic_times",
     "condorcet_winner",
     "fit_linear_bradley_terry",
     "instances",

@@ -1,4 +1,4 @@
-"""The nearest alternatives of an instance, one for each rival, and what is certain of their costs.
+"""The nearest alternatives of an instance, one for each rival, and what is certain of their costs; pure JAX.
 
 In the notation of `llmpo_jax.theory.structured`, with x_p = z_p . theta and the shift `s = lambda - theta`,
 
@@ -13,17 +13,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax.models.preference import Array, array_namespace, sigmoid
 from llmpo_jax.theory.divergence import shift_kl, shift_slope
 
-_STEPS = 60
+STEPS = 60
+"""Newton's, at most."""
 _DECREMENT = 1e-20
 """Newton's method stops where it promises less than this share of the value: the costs of single pairs are then known
 to 1e-10, being of first order in what is left."""
 _NEAR = 1e-9
 """And where, below this share, it no longer converges as it must: rounding is reached."""
+_LONGEST = 0.5
+"""Of the slopes in `least`, whose conjugate is infinite beyond 1."""
 _RIDGE = 1e-14
 """Curvature below this share of the mean one is rounding."""
 
@@ -66,19 +71,19 @@ FISHER = Cost(
     curvature=lambda x, v: _spread(x, 0 * v),
     conjugate=lambda y: y**2 / 2,
 )
+COSTS = {"exact": EXACT, "fisher": FISHER}
 
 
 class Pairs(NamedTuple):
-    """Some pairs, and how much each is compared.
+    """Some pairs.
 
     Attributes:
-        z: [P, d]. products: [P, d d], `z z^T`. logits: [P], x_p. weights: [P].
+        z: [P, d]. products: [P, d d], `z z^T`. logits: [P], x_p.
     """
 
-    z: np.ndarray
-    products: np.ndarray
-    logits: np.ndarray
-    weights: np.ndarray
+    z: jax.Array
+    products: jax.Array
+    logits: jax.Array
 
 
 class Rivals(NamedTuple):
@@ -88,69 +93,102 @@ class Rivals(NamedTuple):
         contrasts: [R, d], c_k. gaps: [R], g_k > 0. planes: [R, d, d - 1], orthonormal bases of `c_k . v = 0`.
     """
 
-    contrasts: np.ndarray
-    gaps: np.ndarray
-    planes: np.ndarray
+    contrasts: jax.Array
+    gaps: jax.Array
+    planes: jax.Array
 
-    @staticmethod
-    def of(contrasts: np.ndarray, gaps: np.ndarray) -> Rivals:
-        """The planes by a QR decomposition of each c_k."""
-        return Rivals(contrasts, gaps, np.linalg.qr(contrasts[:, :, None], mode="complete")[0][:, :, 1:])
-
-    def feasible(self, shifts: np.ndarray) -> np.ndarray:
+    def feasible(self, shifts: jax.Array) -> jax.Array:
         """[R, d], the shifts moved along c_k to `c_k . s = -g_k`."""
         off = (shifts * self.contrasts).sum(axis=1) + self.gaps
         return shifts - self.contrasts * (off / (self.contrasts**2).sum(axis=1))[:, None]
 
-    def roots(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
-        """[R, d, d - 1], S with `S S^T` the inverse within the plane of `sum_p w_p curvature_kp z_p z_p^T`.
+    def roots(self, pairs: Pairs, curvature: jax.Array) -> jax.Array:
+        """[R, d, d - 1], S with `S S^T` the inverse within the plane of `sum_p curvature_kp z_p z_p^T`.
 
-        Never singular: the flattest directions get a ridge.
+        Never singular: the flattest directions get a ridge. Roots, as the steep directions of an inverse are lost in
+        the rounding of its flat ones.
         """
         size = self.contrasts.shape[1]
-        matrix = ((curvature * pairs.weights) @ pairs.products).reshape(-1, size, size)
+        matrix = (curvature @ pairs.products).reshape(-1, size, size)
         within = self.planes.mT @ matrix @ self.planes
-        ridge = np.maximum(_RIDGE * np.trace(matrix, axis1=1, axis2=2), 1e-150)
-        within += ridge[:, None, None] * np.eye(size - 1)
-        return self.planes @ np.linalg.inv(np.linalg.cholesky(within)).mT
+        ridge = jnp.maximum(_RIDGE * jnp.trace(matrix, axis1=1, axis2=2), 1e-150)
+        root = jnp.linalg.cholesky(within + ridge[:, None, None] * jnp.eye(size - 1))
+        identity = jnp.broadcast_to(jnp.eye(size - 1), root.shape)
+        return self.planes @ jax.scipy.linalg.solve_triangular(root, identity, lower=True).mT
 
 
-def nearest(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.ndarray:
-    """[R, d], for each rival the shift of least cost, by Newton's method within a trust region, from `shifts`.
+class Nearest(NamedTuple):
+    """The search for the nearest alternatives, and where it ended.
+
+    Attributes:
+        shifts: [R, d], on the planes. costs: [R, P], of the single pairs there. value: [R], of all together.
+        roots: [R, d, d - 1], of the last step (`Rivals.roots`).
+        step: [R, d], Newton's from there. furthest: [R], how far it moves a logit. reach: [R], how far it may.
+        promised: [R], what it gains, as a share of the value. arrived: [R]. steps: int32, so far.
+    """
+
+    shifts: jax.Array
+    costs: jax.Array
+    value: jax.Array
+    roots: jax.Array
+    step: jax.Array
+    furthest: jax.Array
+    reach: jax.Array
+    promised: jax.Array
+    arrived: jax.Array
+    steps: jax.Array
+
+
+def nearest(cost: Cost, pairs: Pairs, weights: jax.Array, rivals: Rivals, shifts: jax.Array) -> Nearest:
+    """For each rival the shift of least cost, by Newton's method within a trust region, from `shifts` [R, d].
 
     A step that moves no logit by more than 1 always descends (self-concordance). Further ones are tried, since theta
-    may be hundreds of logits from the alternatives, and undone where the cost rises.
+    may be hundreds of logits from the alternatives, and undone where the cost rises. Costs are computed in one place,
+    at the end of a step, as compiling them takes long; the first step is none.
     """
-    shifts = rivals.feasible(shifts)
-    along = shifts @ pairs.z.T
-    value, reach = cost.value(pairs.logits, along) @ pairs.weights, np.ones(len(shifts))
-    promised = np.full(len(shifts), np.inf)
-    for _ in range(_STEPS):
-        curvature = cost.curvature(pairs.logits, along)
-        gradient = (cost.slope(pairs.logits, along) * pairs.weights) @ pairs.z
-        step = _step(rivals.roots(pairs, curvature), gradient)
-        change = step @ pairs.z.T
-        last, promised = promised, (curvature * change**2) @ pairs.weights / np.maximum(value, 1e-300)
-        if ((promised <= _DECREMENT) | ((promised <= _NEAR) & (promised > last / 4))).all():
-            break
-        furthest = np.abs(change).max(axis=1)
-        trial = rivals.feasible(shifts + step * (reach / np.maximum(furthest, reach))[:, None])
-        trial_along = trial @ pairs.z.T
-        found = cost.value(pairs.logits, trial_along) @ pairs.weights
+
+    def improve(at: Nearest) -> Nearest:
+        trial = rivals.feasible(at.shifts + at.step * (at.reach / jnp.maximum(at.furthest, at.reach))[:, None])
+        along = trial @ pairs.z.T
+        costs = cost.value(pairs.logits, along)
+        value = costs @ weights
         # Rounding may hide the descent of a short step.
-        better = (found <= value) | (furthest <= 1)
-        shifts, along = np.where(better[:, None], trial, shifts), np.where(better[:, None], trial_along, along)
-        value = np.where(better, found, value)
-        reach = np.where(better, 2 * reach, np.maximum(1, reach / 8))
-    return shifts
+        better = (value <= at.value) | (at.furthest <= 1)
+        curvature = cost.curvature(pairs.logits, along) * weights
+        roots = rivals.roots(pairs, curvature)
+        step = newton(roots, (cost.slope(pairs.logits, along) * weights) @ pairs.z)
+        change = step @ pairs.z.T
+        promised = (curvature * change**2).sum(axis=1) / jnp.maximum(value, 1e-300)
+        arrived = (promised <= _DECREMENT) | ((promised <= _NEAR) & (promised > at.promised / 4))
+        new = Nearest(
+            trial, costs, value, roots, step, jnp.abs(change).max(axis=1), 2 * at.reach, promised, arrived, at.steps
+        )
+        old = at._replace(reach=jnp.maximum(1, at.reach / 8))
+        rows = ((better.reshape(-1, *[1] * (x.ndim - 1)), x, y) for x, y in zip(new[:-1], old[:-1], strict=True))
+        return Nearest(*(jnp.where(*each) for each in rows), steps=at.steps + 1)
+
+    rows, none = jnp.zeros(len(shifts)), jnp.zeros_like(shifts)
+    start = Nearest(
+        shifts=shifts,
+        costs=jnp.zeros((len(shifts), len(weights))),
+        value=rows,
+        roots=jnp.zeros_like(rivals.planes),
+        step=none,
+        furthest=rows,
+        reach=rows + 0.5,
+        promised=rows + jnp.inf,
+        arrived=rows > 0,
+        steps=jnp.zeros((), jnp.int32),
+    )
+    return jax.lax.while_loop(lambda at: (at.steps < STEPS) & ~at.arrived.all(), improve, start)
 
 
-def _step(roots: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+def newton(roots: jax.Array, gradient: jax.Array) -> jax.Array:
     """[R, d], the Newton step within the plane from square roots of the inverse Hessians."""
     return -(roots @ (roots.mT @ gradient[:, :, None]))[:, :, 0]
 
 
-def least(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.ndarray:
+def least(cost: Cost, pairs: Pairs, weights: jax.Array, rivals: Rivals, shifts: jax.Array) -> jax.Array:
     """[R], certified lower ends of f_k(w), whatever the shifts on the planes; the nearer they are, the higher.
 
     For kappa_p = w_p D''_p and any slopes y_p with `sum_p (w_p D'_p + kappa_p y_p) z_p` orthogonal to the plane,
@@ -158,18 +196,21 @@ def least(cost: Cost, pairs: Pairs, rivals: Rivals, shifts: np.ndarray) -> np.nd
 
         f_k(w) >= sum_p w_p D_p - kappa_p omega*(y_p)
 
-    The slopes `y_p = z_p . v`, v the Newton step, do so but for rounding. What that leaves of the sum is charged over
-    the length of the shift: to first order, what it costs to move the slopes until nothing is left.
+    The slopes `y_p = z_p . v`, v the Newton step, do so but for rounding; in directions that are all but flat v may be
+    of any length, and is cut short. What is left of the sum is charged over the length of the shift: to first order,
+    what it costs to move the slopes until nothing is left.
     """
     along = shifts @ pairs.z.T
-    weighted = pairs.weights * cost.curvature(pairs.logits, along)
-    slope = pairs.weights * cost.slope(pairs.logits, along)
-    roots = rivals.roots(pairs, cost.curvature(pairs.logits, along))
-    step, left = np.zeros_like(shifts), slope @ pairs.z
+    weighted = weights * cost.curvature(pairs.logits, along)
+    slope = weights * cost.slope(pairs.logits, along)
+    roots = rivals.roots(pairs, weighted)
+    step, left = jnp.zeros_like(shifts), slope @ pairs.z
     for _ in range(2):  # the second time for the ridge
-        step = step + _step(roots, left)
+        step = step + newton(roots, left)
+        furthest = jnp.abs(step @ pairs.z.T).max(axis=1)
+        step = step * (_LONGEST / jnp.maximum(furthest, _LONGEST))[:, None]
         left = (slope + weighted * (step @ pairs.z.T)) @ pairs.z
-    left = np.linalg.norm((left[:, None] @ rivals.planes)[:, 0], axis=1)
-    promised = (weighted * np.where(weighted > 0, cost.conjugate(step @ pairs.z.T), 0)).sum(axis=1)
-    value = cost.value(pairs.logits, along) @ pairs.weights
-    return value - promised - left * np.linalg.norm(shifts, axis=1)
+    left = jnp.linalg.norm((left[:, None] @ rivals.planes)[:, 0], axis=1)
+    promised = (weighted * jnp.where(weighted > 0, cost.conjugate(step @ pairs.z.T), 0)).sum(axis=1)
+    value = cost.value(pairs.logits, along) @ weights
+    return value - promised - left * jnp.linalg.norm(shifts, axis=1)

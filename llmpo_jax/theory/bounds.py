@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,12 +42,36 @@ def characteristic_time(
     Raises:
         ValueError: bad arguments, no Condorcet winner, or a model without features in the structured space.
     """
-    if _structured(model, assume):
+    (found,) = characteristic_times(
+        [model], existence, assume=assume, form=form, regularisation=regularisation, tolerance=tolerance
+    )
+    return found
+
+
+def characteristic_times(
+    models: Sequence[PreferenceModel],
+    existence: str = "assumed",
+    *,
+    assume: str | None = None,
+    form: str = "exact",
+    regularisation: float = 0.0,
+    tolerance: float = 1e-4,
+) -> list[CharacteristicTime | StructuredTime]:
+    """`characteristic_time` of each of many models, in their order; those of one shape are computed together.
+
+    Raises:
+        ValueError: as `characteristic_time`, for the first model for which it is raised.
+    """
+    found: dict[int, CharacteristicTime | StructuredTime] = {}
+    linear = [index for index, model in enumerate(models) if _structured(model, assume)]
+    if linear:
         if existence != "assumed":
             raise ValueError(f"existence = {existence!r}, expected 'assumed' in the structured space")
-        features, theta = _parameters(model)
-        return structured.solve(features, theta, form, regularisation, tolerance)
-    return unstructured.characteristic_time(model, existence)
+        instances = [_parameters(models[index]) for index in linear]
+        found |= zip(linear, structured.solve_all(instances, form, regularisation, tolerance), strict=True)
+    others = [index for index in range(len(models)) if index not in found]
+    found |= zip(others, unstructured.characteristic_times([models[index] for index in others], existence), strict=True)
+    return [found[index] for index in range(len(models))]
 
 
 def lower_bound(

@@ -9,25 +9,41 @@ Theory, section 3. With `z_p = x_i - x_j` for the pair p = (i, j), `c_k = x_i* -
 Fisher's form is the second order of the exact one in the gaps. Both f_k are the least of `sum_p w_p cost_k[p]` over the
 alternatives lambda, so for any distribution q over rivals and any alternatives
 `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`: the certificate.
+
+Solved in two phases. Projected gradient ascent (`ascent`) takes Fisher's form to a gap of `_COARSE`, where the gains of
+the pairs tell which ones matter; on those, Newton's method (`polish`) takes either form as far as it is asked to. Few
+pairs are enough: by Caratheodory's theorem on H an optimum of Fisher's form has at most d (d + 1) / 2 + 1. In the end
+all pairs are looked at, and where one would gain the second phase starts again with it.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax.models import identified
+from llmpo_jax.arithmetic import pinned, quick_to_compile
 from llmpo_jax.registry import nearest
-from llmpo_jax.theory import allocation, alternatives
-from llmpo_jax.theory.allocation import Solution, Values
-from llmpo_jax.theory.alternatives import EXACT, FISHER, Cost, Pairs, Rivals
+from llmpo_jax.theory import alternatives, ascent, polish, program
+from llmpo_jax.theory.program import Program
 
-FORMS = ("exact", "fisher")
-_ROUNDING = 1e-12
-"""Allowed for the rounding of sums, relative to either end."""
+FORMS = tuple(alternatives.COSTS)
+_COARSE = 3e-2
+_ROUNDS = 8
+_GROWTH = 4
+"""Rounds after which the number of pairs that are taken in is doubled."""
+_PENALISED = 512
+"""Pairs that are taken in at least where all of them are in use, as the penalty has it."""
+_IN_USE = 1e-7
+"""A proportion above this keeps its pair."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +78,22 @@ class StructuredTime:
         return self.time / (1 + self.relative_gap) if math.isfinite(self.relative_gap) else 0.0
 
 
+class Solution(NamedTuple):
+    """What is known of an instance, or with a leading axis of many.
+
+    Attributes:
+        weights: [P], on the simplex. shifts: [R, d], of the nearest alternatives. gains: [P], what a pair is worth.
+        lower, upper: certified bounds on 1 / T*. gap: relative, of the penalised program; not certified.
+    """
+
+    weights: jax.Array
+    shifts: jax.Array
+    gains: jax.Array
+    lower: jax.Array
+    upper: jax.Array
+    gap: jax.Array
+
+
 def solve(
     features: np.ndarray,
     theta: np.ndarray,
@@ -70,7 +102,7 @@ def solve(
     tolerance: float = 1e-4,
     start: np.ndarray | None = None,
 ) -> StructuredTime:
-    """Characteristic time T* and optimal proportions w* over the structured space, float64 on the host.
+    """Characteristic time T* and optimal proportions w* over the structured space, float64 whatever JAX's settings.
 
     Args:
         features: [K, d]; only differences of rows matter, so any units, basis and rank.
@@ -85,158 +117,138 @@ def solve(
         ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, several policies
             with the top score, or scores beyond the range of float64.
     """
+    (found,) = solve_all([(features, theta)], form, regularisation, tolerance, start)
+    return found
+
+
+def solve_all(
+    instances: Sequence[tuple[np.ndarray, np.ndarray]],
+    form: str = "exact",
+    regularisation: float = 0.0,
+    tolerance: float = 1e-4,
+    start: np.ndarray | None = None,
+) -> list[StructuredTime]:
+    """As `solve` for each of many instances (features [K, d] and theta [d]), those of one shape as a batch."""
     _check(form, regularisation, tolerance)
-    program = Program.of(features, theta, form)
-    solution = _maximised(program, regularisation, tolerance, start)
-    lower, upper = program.bracket(solution.weights, solution.prices)
+    made = [program.make(np.asarray(x, np.float64), np.asarray(theta, np.float64)) for x, theta in instances]
+    shapes = [instance.rivals.contrasts.shape for instance, _ in made]
+    found: dict[int, Solution] = {}
+    for shape in dict.fromkeys(shapes):
+        alike = [index for index, each in enumerate(shapes) if each == shape]
+        with ThreadPoolExecutor(_cores()) as pool:
+            batches = _Batches(pool, form, [made[index][0] for index in alike])
+            found |= zip(alike, batches.solve(regularisation, tolerance, start), strict=True)
+    return [_result(found[index], winner, form, regularisation, tolerance) for index, (_, winner) in enumerate(made)]
+
+
+def _result(solution: Solution, winner: int, form: str, regularisation: float, tolerance: float) -> StructuredTime:
+    lower, upper = float(solution.lower), float(solution.upper)
     gap = upper / lower - 1 if lower > 0 else math.inf
-    return StructuredTime(
-        time=float(1 / lower) if lower > 0 else math.inf,
-        proportions=program.matrix(solution.weights),
-        winner=program.winner,
-        form=form,
-        regularisation=regularisation,
-        status="optimal" if gap <= tolerance + regularisation else "inaccurate",
-        relative_gap=float(gap),
-    )
+    policies = len(solution.shifts) + 1
+    proportions = np.zeros((policies, policies))
+    proportions[np.triu_indices(policies, 1)] = solution.weights
+    status = "optimal" if gap <= tolerance + regularisation else "inaccurate"
+    return StructuredTime(1 / lower if lower > 0 else math.inf, proportions, winner, form, regularisation, status, gap)
 
 
-def _maximised(program: Program, regularisation: float, tolerance: float, start: np.ndarray | None) -> Solution:
-    """Proportions and prices, of the program divided by its value at equal proportions."""
-    uniform = np.full(len(program.z), 1 / len(program.z))
-    scale = program.values(np.arange(len(program.z)), uniform).value.min()
-    if not scale > 0:  # all pairs are so certain that their information underflows
-        return Solution(uniform, np.full(len(program.rivals.gaps), 1 / len(program.rivals.gaps)))
+@dataclass(frozen=True)
+class _Batches:
+    """Instances of one shape, batch after batch on every core."""
 
-    def evaluate(columns: np.ndarray, weights: np.ndarray) -> Values:
-        found = program.values(columns, weights)
-        return Values(found.value / scale, found.slope / scale, lambda q: found.curvature(q) / scale)
+    pool: ThreadPoolExecutor
+    form: str
+    programs: list[Program]
 
-    first = program.first_columns()
-    solution = allocation.maximise(evaluate, first, len(program.z), 0.0, tolerance, start)
-    if regularisation > 0:
-        value = program.values(np.arange(len(program.z)), solution.weights).value.min() / scale
-        solution = allocation.maximise(
-            evaluate, first, len(program.z), regularisation * value, min(tolerance, 1e-6), start
-        )
-    return solution
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """The functions f_k of an instance, in identified coordinates.
-
-    Attributes:
-        z: [P, d], pair differences; products: [P, d d], `z z^T`.
-        logits: [P], `z . theta`.
-        rivals: the planes of the alternatives, rivals in the order of their numbers.
-        winner, num_policies: as in `StructuredTime`.
-        cost: what the form makes of a shift.
-        rounding: share by which either end of the certificate may be off, as features that all but lie in a subspace
-            lose digits on the way to identified coordinates.
-    """
-
-    z: np.ndarray
-    products: np.ndarray
-    logits: np.ndarray
-    rivals: Rivals
-    winner: int
-    num_policies: int
-    cost: Cost
-    rounding: float
-    _last: dict[str, np.ndarray]
-
-    @staticmethod
-    def of(features: np.ndarray, theta: np.ndarray, form: str) -> Program:
-        """The program of an instance.
-
-        Differences are taken before anything else, so that two policies which nearly agree keep the digits of theirs.
-        """
-        features, theta = np.asarray(features, np.float64), np.asarray(theta, np.float64)
-        known = identified(features)
-        scores = known.coordinates @ known.parameter(theta)
-        if not np.isfinite(scores).all():
-            raise ValueError(f"theta has a largest entry of {np.abs(theta).max():g}, expected scores that are finite")
-        winner = int(np.argmax(scores))
-        top = np.flatnonzero(scores >= scores[winner] - 1e-12 * max(1.0, np.abs(scores).max()))
-        if len(top) > 1:
-            raise ValueError(
-                f"policies {', '.join(map(str, top))} share the best score, expected a unique winner: "
-                "no number of comparisons tells which is best"
-            )
-        first, second = np.triu_indices(len(scores), 1)
-        differences = features[first] - features[second]
-        z = differences @ known.map
-        products = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
-        contrasts = np.delete(features[winner] - features, winner, axis=0) @ known.map
-        rivals = Rivals.of(contrasts, _gaps(features, theta, winner))
-        cost = EXACT if form == "exact" else FISHER
-        lost = (np.linalg.norm(np.abs(differences) @ np.abs(known.map), axis=1) / np.linalg.norm(z, axis=1)).max()
-        rounding = _ROUNDING + 8 * len(theta) * np.finfo(float).eps * float(lost)
-        return Program(z, products, differences @ theta, rivals, winner, len(scores), cost, rounding, {})
-
-    def first_columns(self) -> np.ndarray:
-        """Pairs of the winner, which span all directions, and those best at the uniform design."""
-        first, second = np.triu_indices(self.num_policies, 1)
-        own = np.flatnonzero((first == self.winner) | (second == self.winner))
-        uniform = self.values(np.arange(len(self.z)), np.full(len(self.z), 1 / len(self.z)))
-        best = np.argsort(-uniform.slope[uniform.value.argmin()])[:150]
-        return np.union1d(own, best)
-
-    def matrix(self, weights: np.ndarray) -> np.ndarray:
-        """Proportions [P] as an upper triangle [K, K]."""
-        found = np.zeros((self.num_policies, self.num_policies))
-        found[np.triu_indices(self.num_policies, 1)] = weights
+    def solve(self, regularisation: float, tolerance: float, start: np.ndarray | None) -> list[Solution]:
+        pairs, dimension = self.programs[0].pairs.z.shape
+        starts = [np.full(pairs, 1 / pairs) if start is None else start] * len(self.programs)
+        found = self._map(compiled(None, 0), self.programs, starts)
+        few = max(40, dimension * (dimension + 1) // 2 + 17)
+        found = self._rounds(found, starts, [0.0] * len(found), tolerance, few)
+        if regularisation > 0:
+            penalties = [regularisation * float(each.lower) for each in found]
+            found = self._rounds(found, starts, penalties, min(tolerance, 1e-6), max(few, _PENALISED))
         return found
 
-    def values(self, columns: np.ndarray, weights: np.ndarray) -> Values:
-        """All f_k at these weights on these pairs, slopes and curvature on them."""
-        pairs, shifts = self._nearest(columns, weights)
-        along = shifts @ pairs.z.T
-        cost = self.cost.value(pairs.logits, along)
+    def _rounds(
+        self, found: list[Solution], starts: list, penalties: list[float], tolerance: float, columns: int
+    ) -> list[Solution]:
+        """Rounds of the second phase, each on those that the last one left above the tolerance."""
+        found = [each._replace(gap=np.inf) for each in found]
+        for number in range(_ROUNDS):
+            left = [index for index, each in enumerate(found) if not each.gap <= tolerance]
+            if not left:
+                break
+            size = min(columns << number // _GROWTH, len(starts[0]))
+            arguments = ([values[index] for index in left] for values in (self.programs, found, starts, penalties))
+            new = self._map(compiled(self.form, size), *arguments, [tolerance] * len(left))
+            for index, each in zip(left, new, strict=True):
+                found[index] = each
+        return found
 
-        def curvature(q: np.ndarray) -> np.ndarray:
-            roots = self.rivals.roots(pairs, self.cost.curvature(pairs.logits, along))
-            return _curvature(q, self.cost.slope(pairs.logits, along), pairs.z, roots)
+    def _map(self, function: Callable[..., Solution], *arguments: Sequence) -> list[Solution]:
+        """The function of each, as batches of one size, the last one filled up."""
+        number = len(arguments[0])
+        size = min(number, _together())
 
-        return Values(cost @ weights, cost, curvature)
+        def batch(begin: int) -> list[Solution]:
+            chosen = [min(begin + lane, number - 1) for lane in range(size)]
+            with pinned(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+                given = (jax.tree.map(lambda *x: np.stack(x), *(values[n] for n in chosen)) for values in arguments)
+                solved = jax.tree.map(np.asarray, function(*given))
+            return [Solution(*(x[lane] for x in solved)) for lane in range(min(size, number - begin))]
 
-    def bracket(self, weights: np.ndarray, prices: np.ndarray) -> tuple[float, float]:
-        """Certified lower and upper bound on 1 / T*, from proportions [P] and a distribution over rivals [R].
-
-        `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`, the left from below by `alternatives.least`.
-        """
-        pairs, shifts = self._nearest(np.arange(len(self.z)), weights)
-        lower = alternatives.least(self.cost, pairs, self.rivals, shifts).min()
-        upper = (prices @ self.cost.value(pairs.logits, shifts @ pairs.z.T)).max()
-        return float(lower) * (1 - self.rounding), float(upper) * (1 + self.rounding)
-
-    def _nearest(self, columns: np.ndarray, weights: np.ndarray) -> tuple[Pairs, np.ndarray]:
-        """These pairs, and the nearest alternatives [R, d]; each search begins where the last one ended."""
-        pairs = Pairs(self.z[columns], self.products[columns], self.logits[columns], weights)
-        start = self._last.get("shifts", np.zeros_like(self.rivals.contrasts))
-        self._last["shifts"] = alternatives.nearest(self.cost, pairs, self.rivals, start)
-        return pairs, self._last["shifts"]
-
-
-def _gaps(features: np.ndarray, theta: np.ndarray, winner: int) -> np.ndarray:
-    """[R], the exact gaps of the rivals, rounded once: a small one is the difference of two large scores."""
-    exact = [sum(Fraction(x) * Fraction(t) for x, t in zip(row, theta, strict=True)) for row in features]
-    return np.array([float(exact[winner] - score) for k, score in enumerate(exact) if k != winner])
+        return [each for found in self.pool.map(batch, range(0, number, size)) for each in found]
 
 
-def _curvature(q: np.ndarray, slope: np.ndarray, z: np.ndarray, roots: np.ndarray) -> np.ndarray:
-    """`-sum_k q_k` Hessians of `f_k(w) = min over c_k . s = -g_k of sum_p w_p cost_p(s)`, [P, P].
+@functools.cache
+def compiled(form: str | None, columns: int) -> Callable[..., Solution]:
+    """The first phase, or where a form is given the second one on so many pairs, for a batch of instances."""
+    phase = _begin if form is None else functools.partial(_round, form, columns)
+    return jax.jit(jax.vmap(phase), compiler_options=quick_to_compile())
 
-    Each is `(J_k S_k) (J_k S_k)^T` with S a square root of the inverse Hessian in s within the plane and J_k the rows
-    `slope_kp z_p`, the gradients of the costs in s.
-    """
-    total = np.zeros((len(z), len(z)))
-    for price, row, root in zip(q, slope, roots, strict=True):
-        if price > 1e-14:
-            rows = (row[:, None] * z) @ root * np.sqrt(price)
-            total += rows @ rows.T
-    return total
+
+def _begin(instance: Program, start: jax.Array) -> Solution:
+    """The first phase."""
+    found = ascent.ascend(instance, start, _COARSE)
+    nothing, infinite = jnp.zeros(()), jnp.inf * jnp.ones(())
+    return Solution(found.best, found.shifts, found.gains, nothing, infinite, infinite)
+
+
+def _round(
+    form: str,
+    columns: int,
+    instance: Program,
+    last: Solution,
+    start: jax.Array,
+    penalty: jax.Array,
+    tolerance: jax.Array,
+) -> Solution:
+    """The second phase on the pairs that are in use or priced highest, and its certificate on all pairs."""
+    cost = alternatives.COSTS[form]
+    chosen = jax.lax.top_k(jnp.where(last.weights > _IN_USE, jnp.inf, last.gains), columns)[1]
+    some = instance.on(chosen)
+    found = polish.polish(cost, some, start[chosen] / start[chosen].sum(), last.shifts, penalty, tolerance / 4)
+    weights = jnp.zeros_like(start).at[chosen].set(found.weights)
+    gains = program.gains(cost, instance.pairs, found.prices, found.shifts)
+    lower = alternatives.least(cost, some.pairs, found.weights, some.rivals, found.shifts).min()
+    lower, upper = lower * (1 - instance.rounding), gains.max() * (1 + instance.rounding)
+    value = lower - penalty * weights @ weights
+    gap = ((gains - penalty * weights).max() - value) / jnp.abs(value)
+    new = Solution(weights, found.shifts, gains, lower, upper, gap)
+    better = (lower > last.lower) | (penalty > 0)
+    new = Solution(*(jnp.where(better, x, y) for x, y in zip(new, last, strict=True)))
+    return new._replace(upper=jnp.fmin(upper, last.upper))
+
+
+def _together() -> int:
+    """Instances of a batch. On the CPU each is by itself, on a core of its own: in a batch loops run until the slowest
+    instance is through, which costs more there than wider operations save."""
+    return 1 if jax.default_backend() == "cpu" else 64
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(form: str, regularisation: float, tolerance: float) -> None:

@@ -11,8 +11,10 @@ Where the existence of a winner is not assumed but to be certified, every oppone
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from llmpo_jax.models.preference import (
@@ -20,13 +22,14 @@ from llmpo_jax.models.preference import (
     PreferenceModel,
     array_namespace,
     beats,
-    condorcet_winner,
-    host_probabilities,
     policy_names,
 )
 from llmpo_jax.protocol import EXISTENCE
 from llmpo_jax.registry import nearest
 from llmpo_jax.theory.divergence import confidence_divergence, half_divergence
+
+_TOGETHER = 1024
+"""Instances of a batch, few enough to stay in the cache."""
 
 #: Opponents whose win probabilities differ by at most this many eps of their dtype are equally tough.
 _TIE_EPS = 4
@@ -69,12 +72,12 @@ def closed_form(mu: Array, winner: Array, existence: str = "assumed") -> tuple[A
     bound towards 1/2.
 
     Args:
-      mu: win matrix [K, K], floating.
-      winner: the Condorcet winner i*, int scalar; or of an estimate, the policy to be defended.
+      mu: win matrix [..., K, K], floating.
+      winner: the Condorcet winner i*, int [...]; or of an estimate, the policy to be defended.
       existence: "assumed" or "certify" (static).
 
     Returns:
-      The time T*, scalar, and the proportions [K, K], upper triangle, sum 1. Where some rival is beaten by
+      The time T*, [...], and the proportions [..., K, K], upper triangle, sum 1. Where some rival is beaten by
       nobody (by `winner`, for "certify") the time is infinite, and all effort goes evenly to the pairs of
       those with `winner`.
 
@@ -83,22 +86,23 @@ def closed_form(mu: Array, winner: Array, existence: str = "assumed") -> tuple[A
     """
     check_existence(existence)
     xp = array_namespace(mu, winner)
-    is_winner = xp.arange(mu.shape[-1], dtype=xp.asarray(winner).dtype) == winner
+    winner = xp.asarray(winner)
+    is_winner = xp.arange(mu.shape[-1], dtype=winner.dtype) == winner[..., None]
     loses = beats(mu).mT
     if existence == "certify":
-        loses = loses & is_winner[None, :]
+        loses = loses & is_winner[..., None, :]
     least = xp.min(xp.where(loses, mu, 0.5), axis=-1)
-    toughest = loses & (mu <= least[:, None] + _TIE_EPS * xp.finfo(mu.dtype).eps)
+    toughest = loses & (mu <= least[..., None] + _TIE_EPS * xp.finfo(mu.dtype).eps)
     unbeaten = ~xp.any(loses, axis=-1) & ~is_winner
-    opponents = xp.where(unbeaten[:, None], is_winner[None, :], toughest).astype(mu.dtype)
+    opponents = xp.where(unbeaten[..., None], is_winner[..., None, :], toughest).astype(mu.dtype)
     share = opponents / xp.maximum(xp.sum(opponents, axis=-1, keepdims=True), 1)
 
     divergence = xp.where(is_winner | unbeaten, 1, half_divergence(least))
     effort = xp.where(is_winner, 0, 1 / divergence)
-    refutable = ~xp.any(unbeaten)
-    time = xp.where(refutable, xp.sum(effort), xp.inf)
-    effort = xp.where(refutable, effort, unbeaten.astype(mu.dtype))
-    proportions = (effort / xp.sum(effort))[:, None] * share
+    refutable = ~xp.any(unbeaten, axis=-1)
+    time = xp.where(refutable, xp.sum(effort, axis=-1), xp.inf)
+    effort = xp.where(refutable[..., None], effort, unbeaten.astype(mu.dtype))
+    proportions = (effort / xp.sum(effort, axis=-1, keepdims=True))[..., None] * share
     return time, xp.triu(proportions + proportions.mT, 1)
 
 
@@ -114,13 +118,42 @@ def characteristic_time(model: PreferenceModel, existence: str = "assumed") -> C
     Raises:
       ValueError: unknown existence, or no Condorcet winner.
     """
+    return characteristic_times([model], existence)[0]
+
+
+def characteristic_times(models: Sequence[PreferenceModel], existence: str = "assumed") -> list[CharacteristicTime]:
+    """`characteristic_time` of each of many models; those of one kind and shape are computed together.
+
+    Raises:
+      ValueError: unknown existence, or the first model that has no Condorcet winner.
+    """
     check_existence(existence)
-    winner = condorcet_winner(model)
-    mu = host_probabilities(model)
-    if winner is None:
-        raise ValueError(_no_winner_message(mu, policy_names(model)))
-    time, proportions = closed_form(mu, winner, existence)
-    return CharacteristicTime(float(time), proportions, existence, winner)
+    groups: dict[tuple, list[int]] = {}
+    for index, model in enumerate(models):
+        key = (type(model), *(np.shape(leaf) for leaf in jax.tree.leaves(model)))
+        groups.setdefault(key, []).append(index)
+    found: dict[int, CharacteristicTime] = {}
+    for alike in groups.values():
+        for begin in range(0, len(alike), _TOGETHER):
+            some = alike[begin : begin + _TOGETHER]
+            found |= zip(some, _closed_forms([models[index] for index in some], existence), strict=True)
+    return [found[index] for index in range(len(models))]
+
+
+def _closed_forms(models: list[PreferenceModel], existence: str) -> list[CharacteristicTime]:
+    """Of models that differ in their numbers only."""
+    leaves = zip(*map(jax.tree.leaves, models), strict=True)
+    stacked = [np.stack([np.asarray(leaf, np.float64) for leaf in each]) for each in leaves]
+    mu = jax.tree.unflatten(jax.tree.structure(models[0]), stacked).win_probabilities()
+    wins = beats(mu).sum(axis=-1) == mu.shape[-1] - 1
+    for index in np.flatnonzero(~wins.any(axis=-1))[:1]:
+        raise ValueError(_no_winner_message(mu[index], policy_names(models[index])))
+    winners = wins.argmax(axis=-1)
+    times, proportions = closed_form(mu, winners, existence)
+    return [
+        CharacteristicTime(time, each, existence, winner)
+        for time, each, winner in zip(times.tolist(), proportions, winners.tolist(), strict=True)
+    ]
 
 
 def lower_bound(model: PreferenceModel, delta: float, existence: str = "assumed") -> float:

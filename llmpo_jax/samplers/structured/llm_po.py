@@ -4,11 +4,11 @@ The proportions w on the pairs are to maximise the information on the hardest ri
 
     min_k f_k(w) = g_k^2 / (2 c_k . H(w)^-1 c_k),    H(w) = sum_p w_p a_p z_p z_p^T,    a_p = mu_p (1 - mu_p),
 
-at the present estimate. At every refresh w makes `STEPS` projected gradient steps on the simplex from where it was,
-with the min smoothed (a softmin with temperature `TEMPERATURE` times the min), H regularised by the prior's precision,
-and steps capped: uncapped, on a few pairs of very different use they jump from corner to corner of the simplex, and one
-run in a hundred never learns a direction that it needs. Between refreshes the pair that is furthest behind, argmax
-t w_p - n_p, is compared.
+at the present estimate, by the functions of `llmpo_jax.theory.program`, as the bound has it. At every refresh w makes
+`STEPS` projected gradient steps on the simplex from where it was, with the min smoothed (a softmin with temperature
+`TEMPERATURE` times the min), H regularised by the prior's precision, and steps capped: uncapped, on a few pairs of very
+different use they jump from corner to corner of the simplex, and one run in a hundred never learns a direction that it
+needs. Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
-from llmpo_jax.theory import linear
+from llmpo_jax.theory import linear, program
 
 STEPS = 4
 STEP_SIZE = 0.4
@@ -50,17 +50,11 @@ def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Arr
     spread = mu * (1 - mu)
     prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
     inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
-    leads = vectors.one_hot(statistics.leader, problem.num_policies)
     contrasts = linear.contrasts(problem, statistics.leader)
-    gaps = contrasts @ statistics.estimate
-    directions = contrasts @ inverse
-    variance = jnp.where(leads, 1, jnp.sum(directions * contrasts, axis=1))
-    value = jnp.where(leads, jnp.inf, gaps**2 / (2 * variance))
-    least = jnp.min(value) + jnp.finfo(dtype).tiny
-    weight = jax.nn.softmax((least - value) / (TEMPERATURE * least))
-    shifts = directions * (gaps / variance)[:, None]
-    moment = (shifts * weight[:, None]).T @ shifts
-    gain = spread * (design.products @ moment.ravel()) / 2
+    values, shifts = program.fisher(inverse, contrasts, contrasts @ statistics.estimate)
+    least = jnp.min(values) + jnp.finfo(dtype).tiny
+    prices, _ = program.softmin(values, TEMPERATURE * least)
+    gain = program.fisher_gains(design.products, spread, prices, shifts)
     # Capped, so that no step can leave everything on one pair.
     step = jnp.minimum(STEP_SIZE / proportions.shape[0], LARGEST_MOVE / jnp.max(gain / least))
     return project(proportions + step * (gain / least - 1))
