@@ -1,6 +1,6 @@
 """The main programs compiled for a TPU that is not there: does it compile, how long, and does its memory fit.
 
-    python benchmarks/tpu.py
+    python benchmarks/tpu.py        about 6 minutes of one core
 
 LLM-PO with its e-process in both spaces, compiled ahead of time for one chip of a TPU v5e by the compiler in libtpu, in
 an environment of its own; skipped where that cannot be made. The compiler tells the memory, padding included: what a

@@ -65,7 +65,7 @@ PROGRAMS: dict[str, Callable[[], Traced]] = {
     "audit, unstructured": lambda: traced(audit._unstructured, K, LOG),
     "audit, structured": lambda: traced(audit._linear, (K, D), abstract_design(K, D), LOG.update(shape=(1, 1, 8))),
 }
-"""What runs on the accelerator, by name; traced when asked for."""
+"""What runs on the accelerator, by name, traced when asked for; one more is one line more."""
 
 
 def calls(program: Traced, *platforms: str) -> set[str]:
