@@ -92,7 +92,7 @@ def elsewhere() -> list[dict]:
         wanted = (str(common.HERE.parent), f"jax[tpu]=={jax.__version__}")
         made = subprocess.run([python, "-m", "pip", "install", "-q", *wanted], capture_output=True, check=False)
         if made.returncode:
-            common.console.print(f"Skipped: an environment with {wanted[1]} cannot be made here.")
+            common.console.print(f"Skipped: an environment with {wanted[1]} cannot be made here.", markup=False)
             return []
         place = {**os.environ, **NOWHERE, "PYTHONPATH": os.pathsep.join((str(common.HERE.parent), str(common.HERE)))}
         ran = subprocess.run([python, "-c", COMPILED], stdout=subprocess.PIPE, text=True, check=True, env=place)
