@@ -233,59 +233,84 @@ def _once(key: Hashable, build: Callable[[], jax.stages.Compiled]) -> jax.stages
     return future.result()
 
 
+class Stage(NamedTuple):
+    """A function with abstract inputs: one of the programs of a procedure before it is compiled, for any platform.
+
+    Attributes:
+        function: of arrays alone.
+        inputs: their shapes and types.
+        specs, out: how inputs and outputs are split over several devices.
+        donate: inputs whose memory is used again.
+    """
+
+    function: Callable
+    inputs: tuple
+    specs: tuple
+    out: Any
+    donate: tuple[int, ...] = ()
+
+    @pinned()
+    def trace(self) -> jax.stages.Traced:
+        """For one device, of whatever platform."""
+        return jax.jit(self.function, donate_argnums=self.donate).trace(*self.inputs)
+
+    @pinned()
+    def compile(self, mesh: Mesh | None, options: Options | None = None) -> jax.stages.Compiled:
+        """For the default device, or for those of a mesh, each of which runs the function on its share of the lanes."""
+        if mesh is None:
+            return self.trace().lower().compile(options)
+        places = [NamedSharding(mesh, spec) for spec in self.specs]
+        inputs = (
+            jax.tree.map(lambda x, place=place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), whole)
+            for whole, place in zip(self.inputs, places, strict=True)
+        )
+        split = jax.shard_map(self.function, mesh=mesh, in_specs=self.specs, out_specs=self.out, check_vma=False)
+        return jax.jit(split, donate_argnums=self.donate).lower(*inputs).compile(options)
+
+
+class Stages(NamedTuple):
+    """What becomes a `Program`."""
+
+    identities: Stage
+    draw: Stage
+    advance: Stage
+
+
 @pinned()
-def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Program:
-    """The compiled programs for this procedure and these shapes."""
+def stages(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Stages:
+    """The programs for this procedure and these shapes, before they are compiled."""
     k = procedure.problem.num_policies
     plan = abstract_plan(procedure.problem, deltas, budgets)
     state = _abstract_lanes(procedure, plan, lanes)
+    batch = jax.ShapeDtypeStruct((BATCH,), jnp.int32)
     free = jax.ShapeDtypeStruct((lanes,), jnp.bool_)
     numbers = jax.ShapeDtypeStruct((lanes,), jnp.int32)
-    mesh = Mesh(np.array(jax.local_devices()), ("lanes",)) if jax.local_device_count() > 1 else None
     fresh = Fresh(jax.ShapeDtypeStruct((lanes, 2), jnp.uint32), jax.ShapeDtypeStruct((lanes, k), jnp.int32))
     who = (state.identity, state.statistics.t, free, fresh)
     draw = functools.partial(_draw, SEGMENT)
     drawn, drawn_specs = jax.eval_shape(draw, *who), (_LANES, P(None, "lanes"))
-
-    def compile_identities() -> jax.stages.Compiled:
-        batch = jax.ShapeDtypeStruct((BATCH,), jnp.int32)
-        return jax.jit(functools.partial(_identities, k)).lower(plan.root, batch).compile()
-
-    def compile_draw() -> jax.stages.Compiled:
-        return _compile(mesh, draw, who, (_LANES,) * 4, drawn_specs)
-
-    def compile_advance() -> jax.stages.Compiled:
-        advance = functools.partial(_advance, procedure)
-        inputs = (plan, state, free, free, numbers, *drawn)
-        specs = (P(), *(_LANES,) * 4, *drawn_specs)
-        return _compile(mesh, advance, inputs, specs, (_LANES,) * 3, donate=(1,), options=_options(procedure))
-
-    return Program(
-        identities=_once(k, compile_identities),
-        draw=_once((k, lanes, SEGMENT, mesh), compile_draw),
-        advance=_once((procedure, deltas, budgets, lanes, SEGMENT, mesh), compile_advance),
-        mesh=mesh,
+    inputs = (plan, state, free, free, numbers, *drawn)
+    specs = (P(), *(_LANES,) * 4, *drawn_specs)
+    return Stages(
+        identities=Stage(functools.partial(_identities, k), (plan.root, batch), (P(), P()), P()),
+        draw=Stage(draw, who, (_LANES,) * 4, drawn_specs),
+        advance=Stage(functools.partial(_advance, procedure), inputs, specs, (_LANES,) * 3, donate=(1,)),
     )
 
 
-def _compile(
-    mesh: Mesh | None,
-    function: Callable,
-    inputs: tuple,
-    specs: tuple,
-    out: tuple,
-    donate: tuple[int, ...] = (),
-    options: Options | None = None,
-) -> jax.stages.Compiled:
-    """`function` compiled for these abstract inputs, each device of the mesh running it on its share of the lanes."""
-    if mesh is not None:
-        places = [NamedSharding(mesh, spec) for spec in specs]
-        inputs = tuple(
-            jax.tree.map(lambda x, place=place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), whole)
-            for whole, place in zip(inputs, places, strict=True)
-        )
-        function = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
-    return jax.jit(function, donate_argnums=donate).lower(*inputs).compile(options)
+def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Program:
+    """The compiled programs for this procedure and these shapes."""
+    found, k = stages(procedure, deltas, budgets, lanes), procedure.problem.num_policies
+    mesh = Mesh(np.array(jax.local_devices()), ("lanes",)) if jax.local_device_count() > 1 else None
+    return Program(
+        identities=_once(k, lambda: found.identities.compile(None)),
+        draw=_once((k, lanes, SEGMENT, mesh), lambda: found.draw.compile(mesh)),
+        advance=_once(
+            (procedure, deltas, budgets, lanes, SEGMENT, mesh),
+            lambda: found.advance.compile(mesh, _options(procedure)),
+        ),
+        mesh=mesh,
+    )
 
 
 def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:

@@ -65,7 +65,7 @@ class EProcess(NamedTuple):
         null: [K, d], where the least wealth against each policy was found, to start from next time.
         epoch: int32, epochs begun.
         estimates: [E, d], theta_hat at the start of each epoch.
-        covariances: [E, d, d], S.
+        covariances: [E, d d], S, flattened: a TPU pads the last axis of an array to 128.
         leaders: int32 [E], the leaders.
         counts, wins: int32 [E, P], the statistics at the start of each epoch; `_NOT_YET` for those to come.
     """
@@ -93,7 +93,7 @@ def _init(problem: Problem) -> EProcess:
         null=jnp.zeros((k, d), dtype),
         epoch=jnp.zeros((), jnp.int32),
         estimates=jnp.zeros((EPOCHS, d), dtype),
-        covariances=jnp.zeros((EPOCHS, d, d), dtype),
+        covariances=jnp.zeros((EPOCHS, d * d), dtype),
         leaders=jnp.zeros(EPOCHS, jnp.int32),
         counts=jnp.full((EPOCHS, number), _NOT_YET, jnp.int32),
         wins=jnp.full((EPOCHS, number), _NOT_YET, jnp.int32),
@@ -129,7 +129,8 @@ def _bets(problem: Problem, state: EProcess, statistics: LinearStatistics, rival
 def _epoch_shares(problem: Problem, state: EProcess, epoch: jax.Array, rival: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The shares [P] of an epoch against `rival`; none where the rival led."""
     design = linear.of(problem)
-    estimate, covariance = state.estimates[epoch], state.covariances[epoch]
+    estimate = state.estimates[epoch]
+    covariance = state.covariances[epoch].reshape(estimate.shape * 2)
     contrast = design.features[state.leaders[epoch]] - design.features[rival]
     gap, direction = contrast @ estimate, covariance @ contrast
     spread = contrast @ direction
@@ -185,7 +186,7 @@ def _begin_epoch(problem: Problem, state: EProcess, statistics: LinearStatistics
     return state._replace(
         epoch=state.epoch + due.astype(jnp.int32),
         estimates=put(state.estimates, statistics.estimate),
-        covariances=put(state.covariances, statistics.covariance),
+        covariances=put(state.covariances, statistics.covariance.ravel()),
         leaders=put(state.leaders, statistics.leader),
         counts=put(state.counts, statistics.counts),
         wins=put(state.wins, statistics.wins),
