@@ -24,6 +24,7 @@ from llmpo_jax.engine.replication import (
     Plan,
     Procedure,
     Replication,
+    draw,
     finished,
     identify,
     refresh,
@@ -126,11 +127,11 @@ def _draw(segment: int, old: Identity, t: jax.Array, free: jax.Array, fresh: Fre
     identity = Identity(jnp.where(free, new.key, old.key), jnp.where(free[:, None], new.shuffled, old.shuffled))
     times = jnp.where(free, 0, t)[None] + jnp.arange(1, segment + 1, dtype=jnp.int32)[:, None]
 
-    def draw(key: jax.Array, t: jax.Array) -> Draws:
+    def comparison(key: jax.Array, t: jax.Array) -> Draws:
         step_key = jax.random.fold_in(key, t)
         return Draws(jax.random.bits(step_key, (), jnp.uint32), step_key)
 
-    return identity, jax.vmap(jax.vmap(draw), in_axes=(None, 0))(identity.key, times)
+    return identity, jax.vmap(jax.vmap(comparison), in_axes=(None, 0))(identity.key, times)
 
 
 def _advance(
@@ -157,23 +158,19 @@ def _advance(
 
     lanes = jax.vmap(refill)(lanes, free, idle, identity)
 
-    def one(lane: Replication, draw: Draws) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
-        return step(procedure, plan, lane, draw.bits, jax.random.fold_in(draw.keys, 1))
-
-    def body(carry: tuple[Replication, jax.Array], draw: Draws) -> tuple[tuple[Replication, jax.Array], None]:
+    def body(carry: tuple[Replication, jax.Array], random: Any) -> tuple[tuple[Replication, jax.Array], None]:
         lanes, counts = carry
-        lanes, (first, second, counted) = jax.vmap(one)(lanes, draw)
+        lanes, (first, second, counted) = jax.vmap(functools.partial(step, procedure, plan))(lanes, *random)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
         return (lanes, counts.at[slots, low, high].add(counted.astype(jnp.int32))), None
 
     def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
-        (lanes, counts), _ = jax.lax.scan(body, carry, draws)
+        drawn = jax.vmap(jax.vmap(functools.partial(draw, procedure, plan)))(draws.keys)
+        (lanes, counts), _ = jax.lax.scan(body, carry, (draws.bits, drawn))
         return (jax.vmap(functools.partial(refresh, procedure, plan))(lanes), counts), None
 
-    length = procedure.space.period
-    blocks = jax.tree.map(lambda x: x.reshape(-1, length, *x.shape[1:]), draws)
-    first = (lanes, jnp.zeros((SLOTS, k, k), jnp.int32))
-    (lanes, counts), _ = jax.lax.scan(period, first, blocks) if length > 1 else jax.lax.scan(body, first, draws)
+    blocks = jax.tree.map(lambda x: x.reshape(-1, procedure.space.period, *x.shape[1:]), draws)
+    (lanes, counts), _ = jax.lax.scan(period, (lanes, jnp.zeros((SLOTS, k, k), jnp.int32)), blocks)
     return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
 
 
