@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from llmpo_jax.arithmetic import pinned
+from llmpo_jax.arithmetic import pinned, root_key
 from llmpo_jax.engine.replication import (
     Identity,
     Plan,
@@ -34,6 +34,7 @@ from llmpo_jax.engine.replication import (
 from llmpo_jax.protocol import Problem
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.linear import abstract_design
+from llmpo_jax.threefry import KEYS
 
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little. A multiple of
@@ -123,7 +124,7 @@ def _draw(segment: int, old: Identity, t: jax.Array, free: jax.Array, fresh: Fre
     Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
     whole segment at once, because threefry is a loop of small operations, slow inside a step.
     """
-    new = Identity(jax.random.wrap_key_data(jnp.asarray(fresh.keys)), jnp.asarray(fresh.shuffled))
+    new = Identity(jax.random.wrap_key_data(jnp.asarray(fresh.keys), impl=KEYS), jnp.asarray(fresh.shuffled))
     identity = Identity(jnp.where(free, new.key, old.key), jnp.where(free[:, None], new.shuffled, old.shuffled))
     times = jnp.where(free, 0, t)[None] + jnp.arange(1, segment + 1, dtype=jnp.int32)[:, None]
 
@@ -290,7 +291,7 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
     shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Plan` declares
     k, d = problem.num_policies, problem.dimension
     return Plan(
-        root=jax.eval_shape(lambda: jax.random.key(0)),
+        root=jax.eval_shape(lambda: root_key(0)),
         chances=shape((k, k), jnp.uint32),
         winner_thresholds=shape((deltas,), jnp.float32),
         absence_thresholds=shape((deltas,), jnp.float32),
@@ -307,7 +308,7 @@ def blank(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
 
     def empty(leaf: jax.ShapeDtypeStruct) -> jax.Array:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.vmap(jax.random.key)(jnp.zeros(leaf.shape, jnp.uint32))
+            return jax.random.wrap_key_data(jnp.zeros((*leaf.shape, 2), jnp.uint32), impl=KEYS)
         return jnp.zeros(leaf.shape, leaf.dtype)
 
     return jax.tree.map(empty, _abstract_lanes(procedure, plan, lanes))
