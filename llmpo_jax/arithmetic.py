@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 
-_KEYS = "threefry2x32"
+from llmpo_jax.threefry import KEYS
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def pinned() -> Iterator[None]:
     with (
         jax.enable_x64(True),
         jax.default_matmul_precision("highest"),
-        jax.default_prng_impl(_KEYS),
+        jax.default_prng_impl("threefry2x32"),
         jax.threefry_partitionable(True),
         jax.disable_jit(False),
     ):
@@ -44,7 +44,7 @@ def root_key(seed: int) -> jax.Array:
         number = -1
     if isinstance(seed, bool) or not 0 <= number < 2**64:
         raise ValueError(f"seed = {seed!r}, expected a whole number from 0 to 2^64 - 1")
-    return jax.random.wrap_key_data(jnp.asarray([number >> 32, number & 0xFFFFFFFF], jnp.uint32), impl=_KEYS)
+    return jax.random.wrap_key_data(jnp.asarray([number >> 32, number & 0xFFFFFFFF], jnp.uint32), impl=KEYS)
 
 
 @functools.cache

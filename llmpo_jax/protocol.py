@@ -82,24 +82,33 @@ class Statistics(NamedTuple):
     Attributes:
         t: int32, comparisons made.
         record: int32 [K, K, 2], `record[k, j] = (wins of k over j, losses of k to j)`.
-        wins, losses: int32 [K], totals of each policy over all opponents.
-        sums: the refutations Z, in two floats each.
+        totals: int32 [2, K], wins and losses of each policy over all opponents.
+        sums: [2, K], the refutations Z, in two floats each.
         pooling: nats by which the policies' total records have predicted outcomes better than the record of the
             pair at hand (see `llmpo_jax.theory.strength`).
     """
 
     t: jax.Array
     record: jax.Array
-    wins: jax.Array
-    losses: jax.Array
-    sums: vectors.Accumulator
+    totals: jax.Array
+    sums: jax.Array
     pooling: jax.Array
+
+    @property
+    def wins(self) -> jax.Array:
+        """int32 [K], of each policy over all opponents."""
+        return self.totals[0]
+
+    @property
+    def losses(self) -> jax.Array:
+        """int32 [K], of each policy to all opponents."""
+        return self.totals[1]
 
     @property
     def refutation(self) -> jax.Array:
         """[K] nats, `Z_k = sum over j with wins < losses of n d(wins / n)`, the generalised likelihood ratio
         against "k is the Condorcet winner"."""
-        return self.sums.high + self.sums.low
+        return self.sums[0] + self.sums[1]
 
     @property
     def leader(self) -> jax.Array:
@@ -164,22 +173,30 @@ class Comparison(NamedTuple):
     pooling: jax.Array
 
 
+def the_key(problem: Problem, key: jax.Array) -> jax.Array:
+    """What a sampler is given where it says nothing of what it draws: the comparison's key."""
+    return key
+
+
 class Sampler(NamedTuple):
     """What chooses the next pair. It never sees delta, so one run serves every delta.
 
     Attributes:
         init: `problem -> state`, any pytree.
-        select: `(problem, key, statistics, evidence, state) -> (first, second, state)` with first != second;
-            `evidence` is what the stopping rule at hand holds against each policy, [K] nats.
+        select: `(problem, drawn, statistics, evidence, state) -> (first, second, state)` with first != second; `drawn`
+            is what `draw` returned, `evidence` what the stopping rule at hand holds against each policy, [K] nats.
         refresh: in the structured space, `(problem, statistics, state) -> state` at every refresh; None for nothing
             to do.
         oracle: whether it is told the true optimal proportions.
+        draw: `(problem, key) -> drawn`, all randomness of one comparison, any pytree; by default the typed key itself.
+            The engine draws for many comparisons at once, several times faster than inside a step.
     """
 
     init: Callable[[Problem], State]
-    select: Callable[[Problem, jax.Array, Any, jax.Array, State], tuple[jax.Array, jax.Array, State]]
+    select: Callable[[Problem, Any, Any, jax.Array, State], tuple[jax.Array, jax.Array, State]]
     refresh: Callable[[Problem, Any, State], State] | None = None
     oracle: bool = False
+    draw: Callable[[Problem, jax.Array], Any] = the_key
 
 
 class Verdict(NamedTuple):

@@ -27,7 +27,7 @@ class Space(NamedTuple):
         observe: `(problem, statistics, comparison) -> statistics`.
         refresh: `(problem, statistics) -> statistics`, every `period` comparisons; None where all is kept up to date
             comparison by comparison.
-        period: comparisons between refreshes.
+        period: comparisons between refreshes, whose randomness is drawn together.
         shuffled: whether every replication numbers the policies anew, so that ties favour nobody. In the structured
             space nothing is tied once the first comparisons are made, and pairs keep their numbers so that all
             replications share the arrays of the design.
@@ -52,7 +52,7 @@ UNSTRUCTURED = Space(
     statistics.judged,
     statistics.observe,
     refresh=None,
-    period=1,
+    period=32,
     shuffled=True,
 )
 """Every win matrix with a Condorcet winner."""

@@ -391,32 +391,33 @@ def _epsilon_greedy(record: Record, evidence: np.ndarray, state: Any, draw: Any,
 
 
 def _thompson_draw(key: jax.Array, num_policies: int, dtype: Any) -> Any:
-    normal_key, uniform_key = jax.random.split(key)
-    shape = (posterior.ROUNDS, 2 * num_policies)
-    tiny = jnp.finfo(dtype).tiny
-    return jax.random.normal(normal_key, shape, dtype), jax.random.uniform(uniform_key, shape, dtype, minval=tiny)
+    normal_key, exponential_key = jax.random.split(key)
+    shape = (2 * num_policies + posterior.spare(2 * num_policies),)
+    return jax.random.normal(normal_key, shape, dtype), jax.random.exponential(exponential_key, shape, dtype)
 
 
-def gamma_draw(shape: float, x: np.ndarray, u: np.ndarray) -> float:
-    """Marsaglia and Tsang (2000): the first accepted of the proposals (x normal, u uniform), or the last one."""
-    d = shape - 1 / 3
-    v = 0.0
-    for normal, uniform in zip(x.astype(float), u.astype(float), strict=True):
-        v = max(1 + normal / math.sqrt(9 * d), 0.0) ** 3
-        if v > 0 and math.log(uniform) < normal**2 / 2 + d - d * v + d * math.log(v):
-            break
-    return d * v
+def gamma_draws(shapes: list[float], normals: np.ndarray, exponentials: np.ndarray) -> list[float]:
+    """Marsaglia and Tsang (2000): each its own proposal, and while it is rejected the next of those at the end."""
+    spare = len(shapes)
+    found = []
+    for own, shape in enumerate(shapes):
+        d, number = shape - 1 / 3, own
+        while True:
+            x, log_uniform = float(normals[number]), -float(exponentials[number])
+            v = max(1 + x / math.sqrt(9 * d), 0.0) ** 3
+            if v > 0 and log_uniform < x**2 / 2 + d - d * v + d * math.log(v):
+                break
+            number, spare = spare, spare + 1
+        found.append(d * v)
+    return found
 
 
 def _thompson(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
     k = record.num_policies
     leader = ties.least_refuted(record.refutation())
-    normals, uniforms = draw
-    chances = []
-    for j in range(k):
-        a = gamma_draw(float(record.wins[leader, j]) + 1, normals[:, j], uniforms[:, j])
-        b = gamma_draw(float(record.wins[j, leader]) + 1, normals[:, k + j], uniforms[:, k + j])
-        chances.append(a / (a + b))
+    shapes = [1.0 + wins for wins in (*record.wins[leader], *record.wins[:, leader])]
+    gammas = gamma_draws(shapes, *draw)
+    chances = [a / (a + b) for a, b in zip(gammas[:k], gammas[k:], strict=True)]
     return leader, ties.smallest(chances, barred=leader), state
 
 

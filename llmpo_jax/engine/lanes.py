@@ -18,12 +18,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from llmpo_jax.arithmetic import pinned
+from llmpo_jax.arithmetic import pinned, root_key
 from llmpo_jax.engine.replication import (
     Identity,
     Plan,
     Procedure,
     Replication,
+    draw,
     finished,
     identify,
     refresh,
@@ -33,6 +34,7 @@ from llmpo_jax.engine.replication import (
 from llmpo_jax.protocol import Problem
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.linear import abstract_design
+from llmpo_jax.threefry import KEYS
 
 SEGMENT = 256
 """Comparisons per segment and lane: long enough to hide the host's work, short enough to waste little. A multiple of
@@ -122,15 +124,15 @@ def _draw(segment: int, old: Identity, t: jax.Array, free: jax.Array, fresh: Fre
     Apart from `_advance`, because it is the same for all procedures and need not be compiled for each; and for a
     whole segment at once, because threefry is a loop of small operations, slow inside a step.
     """
-    new = Identity(jax.random.wrap_key_data(jnp.asarray(fresh.keys)), jnp.asarray(fresh.shuffled))
+    new = Identity(jax.random.wrap_key_data(jnp.asarray(fresh.keys), impl=KEYS), jnp.asarray(fresh.shuffled))
     identity = Identity(jnp.where(free, new.key, old.key), jnp.where(free[:, None], new.shuffled, old.shuffled))
     times = jnp.where(free, 0, t)[None] + jnp.arange(1, segment + 1, dtype=jnp.int32)[:, None]
 
-    def draw(key: jax.Array, t: jax.Array) -> Draws:
+    def comparison(key: jax.Array, t: jax.Array) -> Draws:
         step_key = jax.random.fold_in(key, t)
         return Draws(jax.random.bits(step_key, (), jnp.uint32), step_key)
 
-    return identity, jax.vmap(jax.vmap(draw), in_axes=(None, 0))(identity.key, times)
+    return identity, jax.vmap(jax.vmap(comparison), in_axes=(None, 0))(identity.key, times)
 
 
 def _advance(
@@ -157,23 +159,19 @@ def _advance(
 
     lanes = jax.vmap(refill)(lanes, free, idle, identity)
 
-    def one(lane: Replication, draw: Draws) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
-        return step(procedure, plan, lane, draw.bits, jax.random.fold_in(draw.keys, 1))
-
-    def body(carry: tuple[Replication, jax.Array], draw: Draws) -> tuple[tuple[Replication, jax.Array], None]:
+    def body(carry: tuple[Replication, jax.Array], random: Any) -> tuple[tuple[Replication, jax.Array], None]:
         lanes, counts = carry
-        lanes, (first, second, counted) = jax.vmap(one)(lanes, draw)
+        lanes, (first, second, counted) = jax.vmap(functools.partial(step, procedure, plan))(lanes, *random)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
         return (lanes, counts.at[slots, low, high].add(counted.astype(jnp.int32))), None
 
     def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
-        (lanes, counts), _ = jax.lax.scan(body, carry, draws)
+        drawn = jax.vmap(jax.vmap(functools.partial(draw, procedure, plan)))(draws.keys)
+        (lanes, counts), _ = jax.lax.scan(body, carry, (draws.bits, drawn))
         return (jax.vmap(functools.partial(refresh, procedure, plan))(lanes), counts), None
 
-    length = procedure.space.period
-    blocks = jax.tree.map(lambda x: x.reshape(-1, length, *x.shape[1:]), draws)
-    first = (lanes, jnp.zeros((SLOTS, k, k), jnp.int32))
-    (lanes, counts), _ = jax.lax.scan(period, first, blocks) if length > 1 else jax.lax.scan(body, first, draws)
+    blocks = jax.tree.map(lambda x: x.reshape(-1, procedure.space.period, *x.shape[1:]), draws)
+    (lanes, counts), _ = jax.lax.scan(period, (lanes, jnp.zeros((SLOTS, k, k), jnp.int32)), blocks)
     return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
 
 
@@ -318,7 +316,7 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
     shape: Any = jax.ShapeDtypeStruct  # stands for the arrays that `Plan` declares
     k, d = problem.num_policies, problem.dimension
     return Plan(
-        root=jax.eval_shape(lambda: jax.random.key(0)),
+        root=jax.eval_shape(lambda: root_key(0)),
         chances=shape((k, k), jnp.uint32),
         winner_thresholds=shape((deltas,), jnp.float32),
         absence_thresholds=shape((deltas,), jnp.float32),
@@ -335,7 +333,7 @@ def blank(procedure: Procedure, plan: Plan, lanes: int) -> Replication:
 
     def empty(leaf: jax.ShapeDtypeStruct) -> jax.Array:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.vmap(jax.random.key)(jnp.zeros(leaf.shape, jnp.uint32))
+            return jax.random.wrap_key_data(jnp.zeros((*leaf.shape, 2), jnp.uint32), impl=KEYS)
         return jnp.zeros(leaf.shape, leaf.dtype)
 
     return jax.tree.map(empty, _abstract_lanes(procedure, plan, lanes))

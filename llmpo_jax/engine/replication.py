@@ -133,14 +133,19 @@ def finished(plan: Plan, replication: Replication) -> jax.Array:
     return (decided & (t >= plan.horizon)) | (t >= plan.max_comparisons)
 
 
+def draw(procedure: Procedure, plan: Plan, key: jax.Array) -> Any:
+    """What the sampler draws for one comparison, from the comparison's typed key."""
+    return procedure.sampler.draw(_posed(procedure, plan), jax.random.fold_in(key, 1))
+
+
 def step(
-    procedure: Procedure, plan: Plan, rep: Replication, bits: jax.Array, key: jax.Array
+    procedure: Procedure, plan: Plan, rep: Replication, bits: jax.Array, drawn: Any
 ) -> tuple[Replication, tuple[jax.Array, jax.Array, jax.Array]]:
     """One comparison.
 
     Args:
         bits: uint32, the outcome's randomness.
-        key: typed key for the sampler.
+        drawn: the sampler's, see `draw`.
 
     Returns:
         The new state, and the compared pair in the model's numbers with whether it counts: whether the run was
@@ -148,7 +153,7 @@ def step(
     """
     problem, (_, sampler, stopping, space) = _posed(procedure, plan), procedure
     evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
-    first, second, sampler_state = sampler.select(problem, key, rep.statistics, evidence, rep.sampler)
+    first, second, sampler_state = sampler.select(problem, drawn, rep.statistics, evidence, rep.sampler)
     numbering = _numbering(procedure, rep.identity)
     true_first, true_second = vectors.take(numbering, first), vectors.take(numbering, second)
     won = bits < vectors.take(plan.chances, true_first, true_second)

@@ -5,13 +5,15 @@ Each follows its published definition. None recommends anything itself: the stop
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, State, Statistics
-from llmpo_jax.samplers.posterior import beta_draws
+from llmpo_jax.samplers import posterior
 from llmpo_jax.samplers.tracking import counts
 
 EPSILON = 0.1
@@ -38,35 +40,57 @@ def _round_robin(problem: Problem, key: jax.Array, statistics: Statistics, evide
     return *_pair(problem, statistics.t % _num_pairs(problem)), state
 
 
-def _random_pair(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
-    return *_pair(problem, jax.random.randint(key, (), 0, _num_pairs(problem), jnp.int32)), state
+def _random_pair_draw(problem: Problem, key: jax.Array) -> jax.Array:
+    return jax.random.randint(key, (), 0, _num_pairs(problem), jnp.int32)
 
 
-def _epsilon_greedy(
-    problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State
+def _random_pair(
+    problem: Problem, pair: jax.Array, statistics: Statistics, evidence: jax.Array, state: State
 ) -> Choice:
+    return *_pair(problem, pair), state
+
+
+def epsilon_greedy_draw(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Whether to explore, and the number of the pair to explore."""
     explore_key, pair_key = jax.random.split(key)
+    return jax.random.uniform(explore_key, (), jnp.float32) < EPSILON, _random_pair_draw(problem, pair_key)
+
+
+def _epsilon_greedy(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
+    explore, pair = drawn
     wins, losses = statistics.wins.astype(problem.dtype), statistics.losses.astype(problem.dtype)
     rate = (wins + 1) / (wins + losses + 2)
     best = vectors.argmin(-rate)
     runner_up = vectors.argmin_except(-rate, best)
-    first, second = _pair(problem, jax.random.randint(pair_key, (), 0, _num_pairs(problem), jnp.int32))
-    explore = jax.random.uniform(explore_key, (), jnp.float32) < EPSILON
+    first, second = _pair(problem, pair)
     return jnp.where(explore, first, best), jnp.where(explore, second, runner_up), state
 
 
-def _thompson(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
+def _thompson_draw(problem: Problem, key: jax.Array) -> posterior.Proposals:
+    return posterior.proposals(key, 2 * problem.num_policies, problem.dtype)
+
+
+def _thompson(
+    problem: Problem, given: posterior.Proposals, statistics: Statistics, evidence: jax.Array, state: State
+) -> Choice:
     leader = statistics.leader
     row = statistics.record[leader].astype(problem.dtype)
-    draw = beta_draws(key, row[:, 0] + 1, row[:, 1] + 1)
-    return leader, vectors.argmin_except(draw, leader), state
+    chances = posterior.beta_draws(given, row[:, 0] + 1, row[:, 1] + 1)
+    return leader, vectors.argmin_except(chances, leader), state
 
 
 def _rucb_init(problem: Problem) -> State:
     return jnp.asarray(-1, jnp.int32)
 
 
-def _rucb(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
+def _rucb_draw(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Whether the champion keeps its place, and a lot [K] for each policy."""
+    keep_key, lots_key = jax.random.split(key)
+    lots = jax.random.uniform(lots_key, (problem.num_policies,), problem.dtype)
+    return jax.random.uniform(keep_key, (), jnp.float32) < 0.5, lots
+
+
+def _rucb(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
     k, dtype = problem.num_policies, problem.dtype
     n = counts(statistics).astype(dtype)
     safe = jnp.maximum(n, 1)
@@ -79,32 +103,31 @@ def _rucb(problem: Problem, key: jax.Array, statistics: Statistics, evidence: ja
     champion = jnp.where(kept, state, -1)
     champion = jnp.where(size == 1, vectors.argmin(-candidates.astype(dtype)), champion)
 
-    keep_key, draw_key = jax.random.split(key)
+    keeps, lots = drawn
     is_champion = vectors.one_hot(champion, k)
     pool = jnp.where(size > 0, candidates & ~is_champion, True)
-    drawn = vectors.argmin(jnp.where(pool, jax.random.uniform(draw_key, (k,), dtype), 2.0))
-    keep = (size == 1) | (jax.random.uniform(keep_key, (), jnp.float32) < 0.5)
-    first = jnp.where((champion >= 0) & keep, champion, drawn)
+    challenger = vectors.argmin(jnp.where(pool, lots, 2.0))
+    first = jnp.where((champion >= 0) & ((size == 1) | keeps), champion, challenger)
     return first, vectors.argmin_except(-upper[:, first], first), champion
 
 
 ROUND_ROBIN = Sampler(_no_state, _round_robin)
 """All pairs in turn."""
 
-RANDOM_PAIR = Sampler(_no_state, _random_pair)
+RANDOM_PAIR = Sampler(_no_state, _random_pair, draw=_random_pair_draw)
 """A pair drawn uniformly each time."""
 
-EPSILON_GREEDY = Sampler(_no_state, _epsilon_greedy)
+EPSILON_GREEDY = Sampler(_no_state, _epsilon_greedy, draw=epsilon_greedy_draw)
 """With probability EPSILON a random pair, otherwise the two policies with the best records: the highest shares of
 comparisons won, (wins + 1) / (comparisons + 2). (Sutton and Barto 2018, section 2.2, on pairs.)"""
 
-THOMPSON = Sampler(_no_state, _thompson)
+THOMPSON = Sampler(_no_state, _thompson, draw=_thompson_draw)
 """The least refuted policy against the one most likely to beat it: the smallest of K draws from the Beta(1 + wins,
 1 + losses) posteriors of its chances. This is the second step of Double Thompson Sampling (Wu and Liu 2016, arXiv
 1604.07101); its first step, a Copeland winner of K^2 draws, serves regret and gives way to the policy that
 identification would name now."""
 
-RUCB = Sampler(_rucb_init, _rucb)
+RUCB = Sampler(_rucb_init, _rucb, draw=_rucb_draw)
 """Relative Upper Confidence Bound (Zoghi et al. 2014, arXiv 1312.3393, algorithm 1) with alpha = 0.51 as there.
 For identification a policy is never compared with itself (for regret that is the aim); ties go to the lowest number,
 in the order that the engine shuffles for each replication."""

@@ -64,12 +64,11 @@ def _assumed(
     index = opponent_index(problem, statistics, rival, row)
     # The leader is the opponent at ties: it is the one most likely to beat everybody.
     index = jnp.where(vectors.one_hot(leader, k), index - 1e-6, index)
-    opponent = vectors.argmin_except(index, rival)
     # Without forced exploration a rare run rules the right opponent out by early bad luck and never ends.
     counts = jnp.where(vectors.one_hot(rival, k), jnp.inf, row[:, 0] + row[:, 1])
     fewest = vectors.minimum(counts) + 1
     forced = fewest * jnp.sqrt(fewest) < tested / FORCED
-    opponent = jnp.where(forced, vectors.argmin(counts), opponent)
+    opponent = vectors.argmin_except(jnp.where(forced, counts, index), rival)
     return rival, opponent, vectors.put(tests, rival, tested)
 
 

@@ -50,14 +50,23 @@ class EProcess(NamedTuple):
     """State, in nats of log wealth.
 
     Attributes:
-        wealth: the log wealth [K], in two floats each.
-        peak: [K], the largest it has been. Ville's inequality bounds the peak, so what is refuted stays so.
+        sums: [3, K], the log wealth in two floats, then the largest it has been: together, so that one write changes
+            all three. Ville's inequality bounds the peak, so what is refuted stays so.
         proofs: the wealth on single pairs, in the `certify` form.
     """
 
-    wealth: vectors.Accumulator
-    peak: jax.Array
+    sums: jax.Array
     proofs: common.Proofs | None
+
+    @property
+    def wealth(self) -> jax.Array:
+        """[K], the log wealth."""
+        return self.sums[0] + self.sums[1]
+
+    @property
+    def peak(self) -> jax.Array:
+        """[K], the largest that the log wealth has been."""
+        return self.sums[2]
 
 
 def bets(comparison: Comparison, dtype: jnp.dtype) -> jax.Array:
@@ -77,25 +86,24 @@ def gains(comparison: Comparison, dtype: jnp.dtype) -> jax.Array:
 
 
 def _init(problem: Problem) -> EProcess:
-    k, dtype = problem.num_policies, problem.dtype
-    return EProcess(vectors.Accumulator.zeros(k, dtype), jnp.zeros(k, dtype), common.no_proofs(problem))
+    return EProcess(jnp.zeros((3, problem.num_policies), problem.dtype), common.no_proofs(problem))
 
 
 def _update(problem: Problem, state: EProcess, comparison: Comparison) -> EProcess:
     first, second = comparison.first, comparison.second
     gain = gains(comparison, problem.dtype)
-    wealth, value = state.wealth.add_two(first, second, gain)
-    highest = jnp.maximum(vectors.take_two(state.peak, first, second), value)
-    peak = vectors.put_two(state.peak, first, second, highest)
+    high, low, peak = vectors.take_two(state.sums, first, second)
+    high, low = vectors.accumulate(high, low, gain)
+    sums = jnp.stack([high, low, jnp.maximum(peak, high + low)])
     proofs = state.proofs
     if proofs is not None:
         before = jnp.stack([proofs.pairs[first, second], proofs.pairs[second, first]])
         proofs = common.put_proofs(proofs, comparison, vectors.add_down(before, gain[::-1]))
-    return EProcess(wealth, peak, proofs)
+    return EProcess(vectors.put_two(state.sums, first, second, sums), proofs)
 
 
 def _evidence(problem: Problem, state: EProcess, statistics: Statistics) -> jax.Array:
-    return state.wealth.high + state.wealth.low
+    return state.wealth
 
 
 def rounding(problem: Problem, statistics: Statistics) -> jax.Array:

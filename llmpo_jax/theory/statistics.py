@@ -16,9 +16,8 @@ def nothing_yet(problem: Problem) -> Statistics:
     return Statistics(
         t=jnp.zeros((), jnp.int32),
         record=jnp.zeros((k, k, 2), jnp.int32),
-        wins=jnp.zeros(k, jnp.int32),
-        losses=jnp.zeros(k, jnp.int32),
-        sums=vectors.Accumulator.zeros(k, problem.dtype),
+        totals=jnp.zeros((2, k), jnp.int32),
+        sums=jnp.zeros((2, k), problem.dtype),
         pooling=jnp.zeros((), problem.dtype),
     )
 
@@ -26,14 +25,15 @@ def nothing_yet(problem: Problem) -> Statistics:
 def judged(statistics: Statistics, first: jax.Array, second: jax.Array, won: jax.Array) -> Comparison:
     """The comparison of `first` with `second`, with what is known of them so far."""
     entry = vectors.take(statistics.record, first, second)
+    totals = vectors.take_two(statistics.totals, first, second)
     return Comparison(
         first=first,
         second=second,
         won=won,
         wins=entry[0],
         losses=entry[1],
-        total_wins=vectors.take_two(statistics.wins, first, second),
-        total_losses=vectors.take_two(statistics.losses, first, second),
+        total_wins=totals[0],
+        total_losses=totals[1],
         pooling=statistics.pooling,
     )
 
@@ -45,15 +45,16 @@ def observe(problem: Problem, statistics: Statistics, comparison: Comparison) ->
     # Written as old + new rather than added in place: the write then depends on the read, which is what lets XLA
     # update the record without copying the whole of it at every step.
     entry = jnp.stack([comparison.wins, comparison.losses]) + scores
+    change = jnp.stack([scores, scores[::-1]])
     pair = jnp.stack([first, second])
-    sums, _ = statistics.sums.add_two(first, second, refutation.increment(comparison, problem.dtype))
+    high, low = vectors.take_two(statistics.sums, first, second)
+    sums = jnp.stack(vectors.accumulate(high, low, refutation.increment(comparison, problem.dtype)))
     return Statistics(
         t=statistics.t + 1,
         record=statistics.record.at[pair, pair[::-1]].set(
             jnp.stack([entry, entry[::-1]]), mode="promise_in_bounds", wrap_negative_indices=False
         ),
-        wins=vectors.add_two(statistics.wins, first, second, scores),
-        losses=vectors.add_two(statistics.losses, first, second, scores[::-1]),
-        sums=sums,
+        totals=vectors.add_two(statistics.totals, first, second, change),
+        sums=vectors.put_two(statistics.sums, first, second, sums),
         pooling=strength.contest(comparison, problem.dtype),
     )

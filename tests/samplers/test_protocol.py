@@ -39,7 +39,7 @@ class Situation(NamedTuple):
 
 
 def select(problem: Problem, sampler: Sampler, at: Situation) -> tuple[jax.Array, jax.Array, Any]:
-    return sampler.select(problem, at.key, at.statistics, at.evidence, at.state)
+    return sampler.select(problem, sampler.draw(problem, at.key), at.statistics, at.evidence, at.state)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax.engine.preparation import Settings, make_plan
-from llmpo_jax.engine.replication import Plan, Procedure, Replication, identify, start, step
+from llmpo_jax.engine.replication import Plan, Procedure, Replication, draw, identify, start, step
 from llmpo_jax.protocol import Problem
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
@@ -50,7 +50,7 @@ def _scan(chosen: Procedure, steps: int):
         step_key = jax.random.fold_in(rep.identity.key, t)
         bits = jax.random.bits(step_key, (), jnp.uint32)
         evidence = chosen.stopping.evidence(chosen.problem, rep.stopping, rep.statistics)
-        new, (first, second, _) = step(chosen, plan, rep, bits, jax.random.fold_in(step_key, 1))
+        new, (first, second, _) = step(chosen, plan, rep, bits, draw(chosen, plan, step_key))
         return new, (first, second, bits < plan.chances[first, second], evidence)
 
     @jax.jit

@@ -113,7 +113,7 @@ def test_samplers_choose_pairs(name: str) -> None:
     evidence = jnp.zeros(12, jnp.float32)
 
     def choose(key):
-        return sampler.select(PROBLEM, key, statistics, evidence, state)[:2]
+        return sampler.select(PROBLEM, sampler.draw(PROBLEM, key), statistics, evidence, state)[:2]
 
     keys = jax.random.split(jax.random.key(1), 300)
     first, second = (np.asarray(x) for x in jax.jit(jax.vmap(choose))(keys))
@@ -133,8 +133,11 @@ def test_posterior_draws_have_the_posterior() -> None:
     assert sampler.refresh is not None
     state = sampler.refresh(PROBLEM, statistics, sampler.init(PROBLEM))
     keys = jax.random.split(jax.random.key(2), 20_000)
-    select = jax.jit(jax.vmap(lambda key: sampler.select(PROBLEM, key, statistics, statistics.scores, state)[0]))
-    chosen = np.bincount(np.asarray(select(keys)), minlength=12) / len(keys)
+
+    def choose(key):
+        return sampler.select(PROBLEM, sampler.draw(PROBLEM, key), statistics, statistics.scores, state)[0]
+
+    chosen = np.bincount(np.asarray(jax.jit(jax.vmap(choose))(keys)), minlength=12) / len(keys)
     drawn = np.random.default_rng(0).multivariate_normal(statistics.estimate, statistics.covariance, size=20_000)
     best = np.bincount((drawn @ KNOWN.coordinates.T).argmax(axis=1), minlength=12) / len(drawn)
     spread = np.sqrt((best * (1 - best) + 1e-4) * 2 / len(drawn))
