@@ -197,7 +197,7 @@ def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--deltas", "0.1", "0.01")
     assert run("study", "linear-bradley-terry:8,3", *asked, "--budgets", "20", "50") == 0
     folder = tmp_path / "results" / "linear-bradley-terry-8-3"
-    samplers = pl.read_csv(folder / "summary.csv")["sampler"].to_list()
+    samplers = pl.read_csv(folder / "summary.csv")["sampler"].unique(maintain_order=True).to_list()
     assert samplers[:2] == ["llm-po", "llm-po-oracle"] and len(samplers) == 7
     assert (folder / "figures" / "proportions.png").stat().st_size > 10_000
     assert "llm-po-oracle" in capsys.readouterr().out
@@ -210,8 +210,8 @@ def test_study_with_features(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wins.csv").write_text(",a,b,c\na,0.5,0.6,0.9\nb,0.4,0.5,0.8\nc,0.1,0.2,0.5\n")
     file = features(tmp_path, ["c,0,0", "b,1,1", "a,2,2"])
-    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "50")
-    assert run("study", "wins.csv", "--features", file, *asked) == 0
+    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "20", "50")
+    assert run("study", "wins.csv", "--features", file, *asked, "--deltas", "0.1", "0.01") == 0
     note = [line for line in capsys.readouterr().err.splitlines() if line.startswith("llmpo-jax: note: ")]
     assert len(note) == 1 and "rank 1 of 2" in note[0]
     manifest = json.loads((tmp_path / "results" / "wins" / "manifest.json").read_text())

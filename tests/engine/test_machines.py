@@ -79,16 +79,10 @@ def test_chunks(size: int) -> None:
 
 def test_most_of_the_work_is_useful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lanes that are over take up the next replications: over 85 % of what is simulated counts, though stopping times
-    spread over more than 10x. Measured: 88.6 %, from 94 to 6,509 comparisons."""
+    spread over more than 10x. Measured: 89.7 %, from 83 to 4,928 comparisons."""
     monkeypatch.setattr(workers, "layout", lambda replications: (2, 16))
     model = models.instances.make("hidden-winner", num_policies=5)
     result = simulate(model, "llm-po", "e-process", deltas=(0.1, 0.01), budgets=(10, 100), replications=1000)
-    print(
-        result.needed / result.simulated,
-        result.stopping_time.min(axis=0),
-        result.stopping_time.max(axis=0),
-        result.simulated,
-    )
     times = result.stopping_time[:, -1]
     assert times.max() > 10 * times.min()
     assert 0.85 < result.needed / result.simulated <= 1
