@@ -12,8 +12,8 @@ import pytest
 from llmpo_jax import cli
 from tests.shared_files import shared
 
-SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--deltas", "0.1", "--budgets", "20", "50")
-SMALL = (*SMALL, "--replications", "20", "--max-comparisons", "2000")
+SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--budgets", "20", "50")
+SMALL = (*SMALL, "--deltas", "0.1", "0.01", "--replications", "20", "--max-comparisons", "2000")
 
 
 def run(*arguments: str) -> int:
@@ -47,9 +47,9 @@ def test_study_leaves_tables_and_figures(
     assert run("study", "bradley-terry-line:4", *SMALL) == 0
     folder = tmp_path / "results" / "bradley-terry-line-4"
     table = pl.read_parquet(folder / "table.parquet")
-    assert len(table) == 2 * 20 * (1 + 2)
+    assert len(table) == 2 * 20 * (2 + 2)
     assert json.loads((folder / "manifest.json").read_text())["complete"]
-    assert len(pl.read_csv(folder / "summary.csv")) == 2
+    assert len(pl.read_csv(folder / "summary.csv")) == 2 * 2
     for name in ("correct_selection", "stopping_time", "ratio", "proportions"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
     assert "round-robin" in capsys.readouterr().out
@@ -194,10 +194,10 @@ def features(path: Path, rows: list[str]) -> str:
 def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A linear instance is run in the structured space, all its samplers by default, without being told to."""
     monkeypatch.chdir(tmp_path)
-    asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--deltas", "0.1")
-    assert run("study", "linear-bradley-terry:6,2", *asked, "--budgets", "50") == 0
-    folder = tmp_path / "results" / "linear-bradley-terry-6-2"
-    samplers = pl.read_csv(folder / "summary.csv")["sampler"].to_list()
+    asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--deltas", "0.1", "0.01")
+    assert run("study", "linear-bradley-terry:8,3", *asked, "--budgets", "20", "50") == 0
+    folder = tmp_path / "results" / "linear-bradley-terry-8-3"
+    samplers = pl.read_csv(folder / "summary.csv")["sampler"].unique(maintain_order=True).to_list()
     assert samplers[:2] == ["llm-po", "llm-po-oracle"] and len(samplers) == 7
     assert (folder / "figures" / "proportions.png").stat().st_size > 10_000
     assert "llm-po-oracle" in capsys.readouterr().out
@@ -210,8 +210,8 @@ def test_study_with_features(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wins.csv").write_text(",a,b,c\na,0.5,0.6,0.9\nb,0.4,0.5,0.8\nc,0.1,0.2,0.5\n")
     file = features(tmp_path, ["c,0,0", "b,1,1", "a,2,2"])
-    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "50")
-    assert run("study", "wins.csv", "--features", file, *asked) == 0
+    asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "20", "50")
+    assert run("study", "wins.csv", "--features", file, *asked, "--deltas", "0.1", "0.01") == 0
     note = [line for line in capsys.readouterr().err.splitlines() if line.startswith("llmpo-jax: note: ")]
     assert len(note) == 1 and "rank 1 of 2" in note[0]
     manifest = json.loads((tmp_path / "results" / "wins" / "manifest.json").read_text())

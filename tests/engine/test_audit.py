@@ -97,7 +97,7 @@ def test_audit_with_features() -> None:
 def test_ties_are_left_out_with_features() -> None:
     """At the end of a period, ties change nothing: the log with 8 of them appended proves the same."""
     log = battles(400, ties=0.0, seed=2)
-    first, second, outcome = (x[:160] for x in (log.first, log.second, log.outcome))
+    first, second, outcome = (x[:312] for x in (log.first, log.second, log.outcome))
     ties = np.zeros(8, int), np.ones(8, int), np.full(8, 0.5)
     longer = Battles(log.names, *(np.concatenate(both) for both in zip((first, second, outcome), ties, strict=True)))
     one, other = audit(Battles(log.names, first, second, outcome), FEATURES), audit(longer, FEATURES)

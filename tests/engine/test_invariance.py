@@ -59,7 +59,7 @@ def test_the_example_is_worth_comparing() -> None:
     assert (plain("epsilon-greedy").stopping_time < 0).any()
 
 
-@pytest.mark.parametrize(("threads", "width"), [(1, 5), (3, 4), (1, 16)])
+@pytest.mark.parametrize(("threads", "width"), [(1, 5), (3, 5), (1, 16)])
 @pytest.mark.parametrize("sampler", ["llm-po", "epsilon-greedy"])
 def test_lanes_and_threads(monkeypatch: pytest.MonkeyPatch, sampler: str, threads: int, width: int) -> None:
     """A key or a state that belonged to the lane and not to the replication would show."""

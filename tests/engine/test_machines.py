@@ -10,12 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -29,51 +29,35 @@ from llmpo_jax.engine.study import Arguments, run_study
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ("table.parquet", "pairs.parquet", "summary.csv")
-CACHE = tempfile.TemporaryDirectory()
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(ROOT),
-    "JAX_ENABLE_X64": "0",
-    # Most of the time of these many processes would go into compiling the same programs again.
-    "JAX_COMPILATION_CACHE_DIR": CACHE.name,
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_ENABLE_X64": "0"}
 
 # Devices.
 
-SCRIPT = """
-import json, jax, llmpo_jax as lp
-plain = lp.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.1)
-linear = lp.instances.make("linear-bradley-terry", 6, 0, dimension=2)
-found = [jax.local_device_count()]
-for model, sampler in ((plain, "epsilon-greedy"), (linear, "llm-po")):
-    result = lp.simulate(model, sampler, deltas=(0.1, 0.01), budgets=(10, 100), replications=50, max_comparisons=600)
-    found += [result.stopping_time.tolist(), result.recommendation.tolist(), result.budget_recommendation.tolist(),
-              result.counts.tolist()]
-print(json.dumps(found))
-"""
+
+def outcome(space: str) -> list[Any]:
+    """What is compared: a run in this space, on the devices of this process."""
+    if space == "structured":
+        model, sampler = models.instances.make("linear-bradley-terry", 8, 0, dimension=3), "llm-po"
+    else:
+        model, sampler = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.1), "epsilon-greedy"
+    asked: dict[str, Any] = {"deltas": (0.1, 0.01), "budgets": (10, 100), "replications": 50, "max_comparisons": 600}
+    result = simulate(model, sampler, **asked)
+    found = (result.stopping_time, result.recommendation, result.budget_recommendation, result.counts)
+    return [jax.local_device_count(), *(each.tolist() for each in found)]
 
 
-def on_devices(number: int) -> list[Any]:
-    """What the script finds with so many devices."""
-    environment = {**ENVIRONMENT, "XLA_FLAGS": f"--xla_force_host_platform_device_count={number}"}
-    command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=200)
-    count, *arrays = json.loads(done.stdout)
-    assert count == number
-    return arrays
-
-
-@pytest.fixture(scope="module")
-def on_one_device() -> list[Any]:
-    return on_devices(1)
-
-
-@pytest.mark.parametrize("devices", [2, 4])
-def test_devices(devices: int, on_one_device: list[Any]) -> None:
+@pytest.mark.parametrize(("devices", "space"), [(2, "unstructured"), (4, "structured")])
+def test_devices(devices: int, space: str) -> None:
     """The lanes split over several devices (here of the host) give what one device gives, bit for bit."""
-    assert on_devices(devices) == on_one_device
-    assert len({tuple(times) for times in on_one_device[0]}) > 25, "equality of constants would prove nothing"
+    code = f"import json; from tests.engine.test_machines import outcome; print(json.dumps(outcome({space!r})))"
+    environment = {**ENVIRONMENT, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=200)
+    number, *split = json.loads(done.stdout)
+    one, *whole = outcome(space)
+    assert (number, one) == (devices, 1)
+    assert split == whole
+    assert len({tuple(times) for times in whole[0]}) > 25, "equality of constants would prove nothing"
 
 
 # Chunks.
@@ -83,7 +67,7 @@ def test_devices(devices: int, on_one_device: list[Any]) -> None:
 def test_chunks(size: int) -> None:
     """However the replications are cut into chunks, and in whatever order these are completed."""
     model = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.1)
-    prepared = prepare(model, "llm-po", "e-process", Settings((0.1, 0.01), (10,), 600, replications=40))
+    prepared = prepare(model, "llm-po", "e-process", Settings((0.1, 0.01), (10, 100), 600, replications=40))
     whole = workers.run(prepared.procedure, prepared.plan, range(40))
     chunks = [range(start, min(start + size, 40)) for start in range(0, 40, size)]
     parts = dict(workers.stream(prepared.procedure, prepared.plan, chunks))
@@ -95,10 +79,10 @@ def test_chunks(size: int) -> None:
 
 def test_most_of_the_work_is_useful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lanes that are over take up the next replications: over 85 % of what is simulated counts, though stopping times
-    spread over more than 10x. Measured: 88.6 %, from 94 to 6,509 comparisons."""
-    monkeypatch.setattr(workers, "layout", lambda replications: (2, 128))
-    model = models.instances.make("hidden-winner", num_policies=10)
-    result = simulate(model, "llm-po", "e-process", deltas=(0.1, 0.01), replications=8000)
+    spread over more than 10x. Measured: 89.7 %, from 83 to 4,928 comparisons."""
+    monkeypatch.setattr(workers, "layout", lambda replications: (2, 16))
+    model = models.instances.make("hidden-winner", num_policies=5)
+    result = simulate(model, "llm-po", "e-process", deltas=(0.1, 0.01), budgets=(10, 100), replications=1000)
     times = result.stopping_time[:, -1]
     assert times.max() > 10 * times.min()
     assert 0.85 < result.needed / result.simulated <= 1
@@ -106,9 +90,9 @@ def test_most_of_the_work_is_useful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Processes.
 
-STUDY = ("study", "random-condorcet:5,gap=0.2", "linear-bradley-terry:5,2", "--samplers", "llm-po", "--stopping")
-STUDY = (*STUDY, "stylised", "--deltas", "0.1", "--budgets", "20", "--replications", "31", "--max-comparisons", "1000")
-STUDY = (*STUDY, "--name", "x", "--output")
+SOURCES = ("random-condorcet:5,gap=0.2", "linear-bradley-terry:8,3")
+STUDY = ("--samplers", "llm-po", "--stopping", "stylised", "--deltas", "0.1", "0.2", "--budgets", "10", "20")
+STUDY = (*STUDY, "--replications", "31", "--max-comparisons", "1000", "--name", "x", "--output")
 
 
 def start(*arguments: str, code: str = "", environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -140,17 +124,20 @@ def by_slurm(port: int, index: int) -> tuple[tuple[str, ...], dict[str, str]]:
     return ("--processes",), {**variables, "JAX_COORDINATOR_PORT": str(port)}
 
 
-@pytest.mark.parametrize("place", [by_arguments, by_slurm])
-def test_two_processes(tmp_path: Path, place: Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]]) -> None:
+@pytest.mark.parametrize(("place", "sources"), [(by_arguments, SOURCES), (by_slurm, SOURCES[:1])])
+def test_two_processes(
+    tmp_path: Path, place: Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]], sources: tuple[str, ...]
+) -> None:
     """Two processes that find each other at a port: one of them writes, and the tables are those of a single one."""
-    cli.main([*STUDY, str(tmp_path / "one")])
+    command = ("study", *sources, *STUDY)
+    cli.main([*command, str(tmp_path / "one")])
     with socket.socket() as found:
         found.bind(("localhost", 0))
         port = found.getsockname()[1]
     both = []
     for index in (0, 1):
         arguments, environment = place(port, index)
-        both.append(start(*STUDY, str(tmp_path / f"two-{index}"), *arguments, environment=environment))
+        both.append(start(*command, str(tmp_path / f"two-{index}"), *arguments, environment=environment))
     try:
         outputs = [process.communicate(timeout=200) for process in both]
     finally:
@@ -179,10 +166,38 @@ def test_bad_processes(arguments: tuple, message: str) -> None:
 
 # Killed, full, interrupted.
 
-SMALL_CHUNKS = "from llmpo_jax.engine import study\nstudy.chunk_size = lambda: 16"
+SMALL_CHUNKS = """
+from llmpo_jax.engine import study, workers
+study.chunk_size = lambda: 16
+workers.layout = lambda replications: (2, 16)
+"""
+"""And no more lanes than the few chunks in flight can fill."""
+DYING = f"""
+import os, signal
+import numpy as np
+{SMALL_CHUNKS}
+savez, left = np.savez_compressed, [3]
+def dying(file, **arrays):
+    left[0] -= 1
+    if left[0]:
+        return savez(file, **arrays)
+    file.write(b"half of it")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+np.savez_compressed = dying
+"""
+"""Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
-LONG = (*LONG, "--deltas", "1e-30", "--budgets", "50", "--replications", "1600", "--name", "x", "--output")
+LONG = (*LONG, "--deltas", "1e-8", "--budgets", "50", "--replications", "1600", "--name", "x", "--output")
 LONG_CHUNKS = 2 * 1600 // 16
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of the long study."""
+    path = tmp_path_factory.mktemp("undisturbed")
+    finish(start(*LONG, str(path), code=SMALL_CHUNKS))
+    return tables(path / "x")
 
 
 def wait_for(chunks: Path, number: int) -> None:
@@ -193,17 +208,20 @@ def wait_for(chunks: Path, number: int) -> None:
         time.sleep(0.01)
 
 
-def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """Ten times SIGKILL at a random moment, each time resumed: in the end the tables are those of an undisturbed run,
-    and what was finished was never run again."""
-    finish(start(*LONG, str(tmp_path / "whole"), code=SMALL_CHUNKS))
+def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    """SIGKILL in the middle of writing, then five times at a random moment, each time resumed: in the end the tables
+    are those of an undisturbed run, and what was finished was never run again."""
     chunks = tmp_path / "killed" / "x" / "chunks"
-    moments, kept = random.Random(0), {}
-    for _ in range(10):
-        resume = ("--resume",) if chunks.is_dir() else ()
-        process = start(*LONG, str(tmp_path / "killed"), *resume, code=SMALL_CHUNKS)
-        wait_for(chunks, len(kept) + moments.randrange(10))
-        time.sleep(moments.uniform(0, 0.2))
+    process = start(*LONG, str(tmp_path / "killed"), code=DYING)
+    process.communicate(timeout=200)
+    assert process.returncode == -signal.SIGKILL
+    kept = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")}
+    assert len(kept) == 2
+    moments = random.Random(0)
+    for _ in range(5):
+        process = start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS)
+        wait_for(chunks, len(kept) + moments.randrange(20))
+        time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         now = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")}
@@ -211,7 +229,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         kept = now
     assert 10 < len(kept) < LONG_CHUNKS, "the kills came before or after the run"
     finish(start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS))
-    assert tables(tmp_path / "killed" / "x") == tables(tmp_path / "whole" / "x")
+    assert tables(tmp_path / "killed" / "x") == undisturbed
 
 
 SMALL = Arguments(
@@ -219,7 +237,7 @@ SMALL = Arguments(
     samplers=("round-robin",),
     stopping=("stylised",),
     deltas=(0.1,),
-    budgets=(),
+    budgets=(50,),
     replications=40,
     max_comparisons=2000,
     existence="assumed",
@@ -260,8 +278,8 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
         run_study(SMALL, folder, resume=True)
 
 
-def test_interrupted(tmp_path: Path) -> None:
-    """Ctrl-C ends the run long before it is complete, says how to go on, and it does go on."""
+def test_interrupted(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    """Ctrl-C ends the run long before it is complete, says how to go on, and it does go on to the same tables."""
     process = start(*LONG, str(tmp_path / "study"), code=SMALL_CHUNKS)
     chunks = tmp_path / "study" / "x" / "chunks"
     wait_for(chunks, 1)
@@ -271,5 +289,5 @@ def test_interrupted(tmp_path: Path) -> None:
     assert not (tmp_path / "study" / "x" / "table.parquet").exists()
     assert "--resume goes on" in output
     finish(start(*LONG, str(tmp_path / "study"), "--resume", code=SMALL_CHUNKS))
-    table = pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")
-    assert len(table) == 2 * 1600 * 2
+    assert tables(tmp_path / "study" / "x") == undisturbed
+    assert len(pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")) == 2 * 1600 * 2

@@ -60,21 +60,21 @@ def test_a_literal_loop_gives_the_same(sampler: str, stopping: str, existence: s
 def test_a_literal_loop_gives_the_same_for_llm_po() -> None:
     """The same for LLM-PO: its decisions are checked one by one elsewhere, here what follows from them."""
     mu = models.host_probabilities(EASY)
-    result = simulate.simulate(EASY, deltas=(0.2, 1e-4), budgets=(40,), replications=6, max_comparisons=450, seed=6)
+    result = simulate.simulate(EASY, deltas=(0.2, 1e-4), budgets=(40, 60), replications=6, max_comparisons=450, seed=6)
     chosen = trajectory.procedure("llm-po", 4)
     counts = np.zeros((4, 4))
     for number in range(6):
-        path = trajectory.follow(chosen, trajectory.plan_for(chosen, mu, seed=6), number, 450)
+        path = trajectory.follow(chosen, trajectory.plan_for(chosen, mu, seed=6), number)
         run = reference.replicate(
             mu,
             "llm-po",
             "e-process",
             deltas=(0.2, 1e-4),
-            budgets=(40,),
+            budgets=(40, 60),
             max_comparisons=450,
             seed=6,
             replication=number,
-            pairs=list(zip(path.first.tolist(), path.second.tolist(), strict=True)),
+            pairs=list(zip(path.first[:450].tolist(), path.second[:450].tolist(), strict=True)),
         )
         assert result.stopping_time[number].tolist() == run.stopping_time
         assert result.recommendation[number].tolist() == run.recommendation

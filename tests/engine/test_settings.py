@@ -20,10 +20,11 @@ RUN = """
 import json
 import llmpo_jax as lp
 found = []
-for name in ("bradley-terry", "linear-bradley-terry"):
-    model = lp.instances.make(name, num_policies=4, **({} if name == "bradley-terry" else {"dimension": 2}))
+for name, size, more in (("bradley-terry", 5, {}), ("linear-bradley-terry", 8, {"dimension": 3})):
+    model = lp.instances.make(name, num_policies=size, **more)
     for seed in (3, 2**32 + 3):
-        result = lp.simulate(model, deltas=(0.1,), replications=20, max_comparisons=300, seed=seed)
+        asked = {"deltas": (0.2, 0.1), "budgets": (10, 100), "replications": 20, "max_comparisons": 300}
+        result = lp.simulate(model, seed=seed, **asked)
         found.append(result.stopping_time.ravel().tolist())
 print(json.dumps(found))
 """
@@ -38,7 +39,8 @@ def test_global_settings_change_nothing() -> None:
         "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
         "JAX_DISABLE_JIT": "1",
     }
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    kept = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    environment = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("JAX_")}
     command = [sys.executable, "-c", RUN]
     told = subprocess.run(command, env=environment | hostile, capture_output=True, text=True, timeout=200, check=True)
     with contextlib.redirect_stdout(None):

@@ -24,7 +24,6 @@ K = 5
 BATCH = 200
 PROBLEM = Problem(K)
 MU = models.host_probabilities(models.instances.make("random-condorcet", num_policies=K, seed=2, gap=0.4))
-STEPS = 300
 
 names = pytest.mark.parametrize("name", SAMPLERS.names())
 
@@ -129,7 +128,7 @@ def test_delta_is_not_seen(name: str) -> None:
     """A sampler that saw delta could not serve all of them in one run."""
     chosen = trajectory.procedure(name, K)
     plans = [trajectory.plan_for(chosen, MU, deltas=deltas) for deltas in ((0.9,), (1e-50,))]
-    paths = [trajectory.follow(chosen, plan, 3, STEPS) for plan in plans]
+    paths = [trajectory.follow(chosen, plan, 3) for plan in plans]
     for left, right in zip(paths[0][:5], paths[1][:5], strict=True):
         np.testing.assert_array_equal(left, right)
     assert not np.array_equal(paths[0].final.outcome.stopping_time, paths[1].final.outcome.stopping_time)
@@ -142,8 +141,8 @@ def test_renumbering_the_policies_permutes_the_decisions(name: str) -> None:
     relabelled = np.array([3, 0, 4, 1, 2])
     renamed = np.empty_like(MU)
     renamed[np.ix_(relabelled, relabelled)] = MU
-    plain = trajectory.follow(chosen, trajectory.plan_for(chosen, MU, deltas=(0.9,)), 5, STEPS)
-    other = trajectory.follow(chosen, trajectory.plan_for(chosen, renamed, deltas=(0.9,)), 5, STEPS, relabelled)
+    plain = trajectory.follow(chosen, trajectory.plan_for(chosen, MU, deltas=(0.9,)), 5)
+    other = trajectory.follow(chosen, trajectory.plan_for(chosen, renamed, deltas=(0.9,)), 5, relabelled)
     for left, right in zip(plain[:4], other[:4], strict=True):
         np.testing.assert_array_equal(left, right)
     np.testing.assert_array_equal(relabelled[plain.shuffled], other.shuffled)
@@ -174,12 +173,13 @@ def test_one_trace_for_all_numbers_of_the_same_shape(monkeypatch: pytest.MonkeyP
 
     sampler = Sampler(llm_po.init, counted)
     line = models.instances.make("bradley-terry-line", num_policies=K)
-    simulate.simulate(line, sampler, deltas=(0.1,), budgets=(7,), replications=9, max_comparisons=300)
+    simulate.simulate(line, sampler, deltas=(0.1, 0.2), budgets=(7, 8), replications=9, max_comparisons=300)
     first = len(traces)
     assert first >= 1
     cyclic = models.instances.make("cyclic", num_policies=K)
-    simulate.simulate(cyclic, sampler, deltas=(0.2,), budgets=(9,), replications=20, max_comparisons=500, seed=1)
-    simulate.simulate(line, sampler, deltas=(1e-9,), budgets=(1,), replications=4, max_comparisons=90, seed=2)
+    asked: dict[str, Any] = {"budgets": (9, 100), "replications": 20, "max_comparisons": 500}
+    simulate.simulate(cyclic, sampler, deltas=(0.2, 0.3), seed=1, **asked)
+    simulate.simulate(line, sampler, deltas=(1e-9, 0.1), budgets=(1, 2), replications=4, max_comparisons=90, seed=2)
     assert len(traces) == first
-    simulate.simulate(line, sampler, deltas=(0.1, 0.2), budgets=(9,), replications=4, max_comparisons=90)
+    simulate.simulate(line, sampler, deltas=(0.1,), **asked)
     assert len(traces) > first

@@ -19,7 +19,7 @@ from llmpo_jax.samplers import SAMPLERS, llm_po
 from tests import reference
 from tests.samplers import trajectory
 
-STEPS = 2000
+STEPS = trajectory.STEPS
 K = 5
 INSTANCES = {
     "bradley-terry": models.host_probabilities(models.instances.make("bradley-terry", num_policies=K, seed=0)),
@@ -63,7 +63,7 @@ def agreement(
 def run(sampler: str, instance: str, existence: str, dtype: Any) -> trajectory.Trajectory:
     chosen = trajectory.procedure(sampler, K, dtype=dtype, existence=existence)
     plan = trajectory.plan_for(chosen, INSTANCES[instance], seed=SEED)
-    return trajectory.follow(chosen, plan, REPLICATION, STEPS)
+    return trajectory.follow(chosen, plan, REPLICATION)
 
 
 def test_every_sampler_has_a_reference() -> None:

@@ -15,9 +15,12 @@ from llmpo_jax.protocol import Problem
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
 
+STEPS = 2000
+"""Comparisons that are followed: the same in all tests, since each number of them is compiled anew."""
+
 
 class Trajectory(NamedTuple):
-    """n comparisons in the procedure's numbering, the evidence [n, K] before each, and the state after the last."""
+    """n = `STEPS` comparisons in the procedure's numbering, the evidence [n, K] before each, the state after them."""
 
     first: np.ndarray
     second: np.ndarray
@@ -45,7 +48,7 @@ def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (
 
 
 @functools.cache
-def _scan(chosen: Procedure, steps: int):
+def _scan(chosen: Procedure):
     def body(plan: Plan, rep: Replication, t: jax.Array):
         step_key = jax.random.fold_in(rep.identity.key, t)
         bits = jax.random.bits(step_key, (), jnp.uint32)
@@ -55,20 +58,18 @@ def _scan(chosen: Procedure, steps: int):
 
     @jax.jit
     def run(plan: Plan, rep: Replication):
-        return jax.lax.scan(functools.partial(body, plan), rep, jnp.arange(1, steps + 1, dtype=jnp.int32))
+        return jax.lax.scan(functools.partial(body, plan), rep, jnp.arange(1, STEPS + 1, dtype=jnp.int32))
 
     return run
 
 
-def follow(
-    chosen: Procedure, plan: Plan, replication: int, steps: int, relabelled: np.ndarray | None = None
-) -> Trajectory:
-    """Run `steps` comparisons; `relabelled[i]` is the number that policy i of the model got where it was renumbered."""
+def follow(chosen: Procedure, plan: Plan, replication: int, relabelled: np.ndarray | None = None) -> Trajectory:
+    """Run `STEPS` comparisons; `relabelled[i]` is the number that policy i of the model got where it was renumbered."""
     identity = identify(chosen.problem.num_policies, plan.root, jnp.asarray(replication, jnp.int32))
     if relabelled is not None:
         identity = identity._replace(shuffled=jnp.asarray(relabelled, jnp.int32)[identity.shuffled])
     rep = start(chosen, plan, identity, jnp.asarray(False))
-    final, (first, second, won, evidence) = _scan(chosen, steps)(plan, rep)
+    final, (first, second, won, evidence) = _scan(chosen)(plan, rep)
     shuffled = np.asarray(identity.shuffled)
     own = np.argsort(shuffled)
     return Trajectory(

@@ -19,18 +19,26 @@ from llmpo_jax.theory.statistics import judged, nothing_yet, observe
 from tests import reference
 
 K = 4
+LENGTH = 900
+"""Comparisons of a log, of which a part may be looked at: another length would be compiled anew."""
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def fed(problem: Problem, stopping: str, log: tuple[jax.Array, ...]) -> tuple[Statistics, Any]:
-    """The statistics and the stopping rule's state after a log of comparisons."""
+def _fed(problem: Problem, stopping: str, log: tuple[jax.Array, ...]) -> tuple[Statistics, Any]:
     rule = STOPPING_RULES.get(stopping)
 
-    def step(carry: Any, entry: tuple[jax.Array, ...]) -> tuple[Any, None]:
+    def step(carry: Any, entry: tuple[jax.Array, ...]) -> tuple[Any, Any]:
         comparison = judged(carry[0], *entry)
-        return (observe(problem, carry[0], comparison), rule.update(problem, carry[1], comparison)), None
+        moved = observe(problem, carry[0], comparison), rule.update(problem, carry[1], comparison)
+        return moved, moved
 
-    return jax.lax.scan(step, (nothing_yet(problem), rule.init(problem)), log)[0]
+    return jax.lax.scan(step, (nothing_yet(problem), rule.init(problem)), log)[1]
+
+
+def fed(problem: Problem, stopping: str, log: tuple[np.ndarray, ...], n: int) -> tuple[Statistics, Any]:
+    """The statistics and the stopping rule's state after the first `n` comparisons of a log."""
+    passed = _fed(problem, stopping, tuple(jnp.asarray(column) for column in log))
+    return jax.tree.map(lambda x: np.asarray(x)[n - 1], passed)
 
 
 def random_log(n: int, seed: int, slope: float = 0.1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,9 +79,9 @@ def best(won: int, lost: int, least: float) -> float:
 @pytest.mark.parametrize("seed", range(4))
 def test_refutation_is_the_generalised_likelihood_ratio(seed: int) -> None:
     """Z_k = sup l - sup over {mu[k, .] >= 1/2} of l, maximised numerically (other pairs cancel); to 1e-5 nats."""
-    log = random_log(120 + 30 * seed, seed)
-    statistics, _ = fed(Problem(K), "stylised", tuple(jnp.asarray(column) for column in log))
-    wins = as_record(log).wins
+    log, n = random_log(LENGTH, seed), 120 + 30 * seed
+    statistics, _ = fed(Problem(K), "stylised", log, n)
+    wins = as_record(tuple(column[:n] for column in log)).wins
     np.testing.assert_array_equal(statistics.record[..., 0], wins)
     np.testing.assert_array_equal(statistics.record[..., 1], wins.T)
     np.testing.assert_allclose(statistics.refutation, [brute_force(wins, k) for k in range(K)], atol=2e-5, rtol=0)
@@ -82,7 +90,7 @@ def test_refutation_is_the_generalised_likelihood_ratio(seed: int) -> None:
 def test_refutation_keeps_its_digits() -> None:
     """After 200,000 comparisons the running float32 sum equals Z from scratch to 1e-3 nats: increments telescope."""
     log = random_log(200_000, 9, slope=0.004)
-    statistics, _ = fed(Problem(K), "stylised", tuple(jnp.asarray(column) for column in log))
+    statistics, _ = fed(Problem(K), "stylised", log, 200_000)
     record = reference.Record(K)
     record.wins = np.asarray(statistics.record[..., 0], int)
     np.testing.assert_allclose(statistics.refutation, record.refutation(), atol=1e-3, rtol=0)
@@ -93,11 +101,11 @@ def test_refutation_keeps_its_digits() -> None:
 def test_verdicts(name: str, existence: str) -> None:
     """Winner, score and absence from the plain record; with float64 evidence equal to 1e-9 nats."""
     problem = Problem(K, existence, jnp.float64)
-    for seed, n in ((1, 40), (2, 300), (3, 900)):
-        log = random_log(n, seed)
-        statistics, state = fed(problem, name, tuple(jnp.asarray(column) for column in log))
+    for seed, n in ((1, 40), (2, 300), (3, LENGTH)):
+        log = random_log(LENGTH, seed)
+        statistics, state = fed(problem, name, log, n)
         found = STOPPING_RULES.get(name).verdict(problem, state, statistics)
-        wanted = reference.STOPPING[name].statement(as_record(log, existence))
+        wanted = reference.STOPPING[name].statement(as_record(tuple(column[:n] for column in log), existence))
         assert float(found.score) == pytest.approx(wanted.score, abs=1e-9)
         assert float(found.absence) == pytest.approx(wanted.absence, abs=1e-9)
         if wanted.score > 0:

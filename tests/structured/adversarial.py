@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from llmpo_jax import models
 
@@ -109,7 +109,7 @@ def _derivatives(state: State, theta: np.ndarray) -> tuple[float, np.ndarray, np
     with np.errstate(divide="ignore"):
         win = np.log(1 - state.on_loss), np.log(state.on_win) - x
         loss = np.log(1 - state.on_win), np.log(state.on_loss) + x
-    won, lost = logsumexp(win, axis=0), logsumexp(loss, axis=0)
+    won, lost = np.logaddexp(*win), np.logaddexp(*loss)
     r, s = np.exp(win[1] - won), np.exp(loss[1] - lost)
     value = np.where(state.wins > 0, state.wins * won, 0) + np.where(state.losses > 0, state.losses * lost, 0)
     slope = (state.losses * s - state.wins * r).sum(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import jax
@@ -23,6 +24,10 @@ PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, 
 samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())
 
 
+refresh = jax.jit(lambda statistics: linear.refresh(PROBLEM, statistics))
+
+
+@functools.cache
 def after(comparisons: int, seed: int = 0):
     """Statistics after random comparisons, refreshed until the estimate is at rest; the matrices of counts and wins."""
     rng = np.random.default_rng(seed)
@@ -34,7 +39,7 @@ def after(comparisons: int, seed: int = 0):
         t=jnp.asarray(comparisons, jnp.int32), counts=jnp.asarray(counts), wins=jnp.asarray(wins)
     )
     for _ in range(6):
-        statistics = linear.refresh(PROBLEM, statistics)
+        statistics = refresh(statistics)
     matrices = np.zeros((2, 12, 12))
     matrices[0][first, second] = matrices[0][second, first] = counts
     matrices[1][first, second], matrices[1][second, first] = wins, counts - wins

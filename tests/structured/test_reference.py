@@ -81,7 +81,7 @@ def test_the_evidence_is_the_same(stopping: str, field: int) -> None:
 
 
 def test_without_jit_it_is_the_same() -> None:
-    steps = 48
+    steps = 24
     for mine, other in zip(product("e-process", jit=False, steps=steps), product("e-process"), strict=False):
         assert mine[:3] == other[:3]
         np.testing.assert_allclose(mine[4].peak, other[4].peak, rtol=1e-9, atol=1e-12)

@@ -89,26 +89,32 @@ def test_half_shares_give_the_likelihood_ratio() -> None:
 
 def bounds(states: list[adversarial.State], looks: int, start: float = 0.0, dtype=jnp.float64) -> np.ndarray:
     """What `wealth.least` claims, look by look, [states, looks], all states of one shape at once."""
-    k, d = states[0].coordinates.shape
     designs = jax.tree.map(lambda *x: jnp.stack(x), *[linear.make_design(state.coordinates) for state in states])
     designs = designs._replace(exact=jax.tree.map(lambda x: x.astype(dtype), designs.exact))
     fields = ("wins", "losses", "on_win", "on_loss", "contrast")
     arrays = [jnp.asarray(np.stack([getattr(state, name) for state in states])) for name in fields]
 
+    begin = jnp.full(states[0].coordinates.shape[1], start, jnp.float32)
+    return np.asarray(
+        _bounds(states[0].coordinates.shape, looks, begin, designs, *arrays[:-1], arrays[-1].astype(dtype))
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _bounds(shape, looks, begin, *states):
     def one(design, wins, losses, on_win, on_loss, contrast):
         bets = wealth.Bets(
             lambda e: wealth.Stakes(wins[e], losses[e], on_win[e], on_loss[e]), 3, jnp.sum(wins) + jnp.sum(losses)
         )
-        problem = Problem(k, dimension=d, design=design)
-        theta = jnp.full(d, start, jnp.float32)
+        problem = Problem(shape[0], dimension=shape[1], design=design)
 
         def look(theta, _):
             bound, following = wealth.least(problem, bets, contrast, theta)
             return following, bound
 
-        return jax.lax.scan(look, theta, None, length=looks)[1]
+        return jax.lax.scan(look, begin, None, length=looks)[1]
 
-    return np.asarray(jax.jit(jax.vmap(one))(designs, *arrays[:-1], arrays[-1].astype(dtype)))
+    return jax.vmap(one)(*states)
 
 
 @pytest.mark.parametrize("start", [0.0, 3.0])

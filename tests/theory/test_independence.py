@@ -145,13 +145,13 @@ def test_independent_rows_raise_no_alarm(name: str, spread: float) -> None:
 
 
 def test_llm_po_raises_no_alarm() -> None:
-    """Logs of 1,500 comparisons that LLM-PO chose; false alarm at most 1e-6 each."""
-    scores = np.linspace(1, -1, 6)
-    chosen = trajectory.procedure("llm-po", 6)
+    """Logs of 2,000 comparisons that LLM-PO chose; false alarm at most 1e-6 each."""
+    scores = np.linspace(1, -1, 5)
+    chosen = trajectory.procedure("llm-po", 5)
     plan = trajectory.plan_for(chosen, 1 / (1 + np.exp(scores[None] - scores[:, None])))
     for replication in range(5):
-        ran = trajectory.follow(chosen, plan, replication, 1500)
-        found = independence(Battles(tuple("abcdef"), ran.first, ran.second, ran.won.astype(float)))
+        ran = trajectory.follow(chosen, plan, replication)
+        found = independence(Battles(tuple("abcde"), ran.first, ran.second, ran.won.astype(float)))
         assert found.alarm("log") is None and found.alarm("any") is None
 
 
