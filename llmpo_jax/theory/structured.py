@@ -18,10 +18,11 @@ all pairs are looked at, and where one would gain the second phase starts again 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -193,12 +194,19 @@ class _Batches:
 
         def batch(begin: int) -> list[Solution]:
             chosen = [min(begin + lane, number - 1) for lane in range(size)]
-            with pinned(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            with settings():
                 given = (jax.tree.map(lambda *x: np.stack(x), *(values[n] for n in chosen)) for values in arguments)
                 solved = jax.tree.map(np.asarray, function(*given))
             return [Solution(*(x[lane] for x in solved)) for lane in range(min(size, number - begin))]
 
         return [each for found in self.pool.map(batch, range(0, number, size)) for each in found]
+
+
+@contextlib.contextmanager
+def settings() -> Iterator[None]:
+    """What both phases are traced and run in; they and optax broadcast, and mix types, as NumPy does."""
+    with pinned(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 @functools.cache

@@ -128,23 +128,22 @@ def characteristic_times(models: Sequence[PreferenceModel], existence: str = "as
       ValueError: unknown existence, or the first model that has no Condorcet winner.
     """
     check_existence(existence)
+    leaves = [jax.tree.leaves(model) for model in models]
     groups: dict[tuple, list[int]] = {}
     for index, model in enumerate(models):
-        key = (type(model), *(np.shape(leaf) for leaf in jax.tree.leaves(model)))
-        groups.setdefault(key, []).append(index)
+        groups.setdefault((type(model), *map(np.shape, leaves[index])), []).append(index)
     found: dict[int, CharacteristicTime] = {}
     for alike in groups.values():
         for begin in range(0, len(alike), _TOGETHER):
             some = alike[begin : begin + _TOGETHER]
-            found |= zip(some, _closed_forms([models[index] for index in some], existence), strict=True)
+            stacked = [np.array(each, np.float64) for each in zip(*(leaves[index] for index in some), strict=True)]
+            found |= zip(some, _closed_forms([models[index] for index in some], stacked, existence), strict=True)
     return [found[index] for index in range(len(models))]
 
 
-def _closed_forms(models: list[PreferenceModel], existence: str) -> list[CharacteristicTime]:
-    """Of models that differ in their numbers only."""
-    leaves = zip(*map(jax.tree.leaves, models), strict=True)
-    stacked = [np.stack([np.asarray(leaf, np.float64) for leaf in each]) for each in leaves]
-    mu = jax.tree.unflatten(jax.tree.structure(models[0]), stacked).win_probabilities()
+def _closed_forms(models: list[PreferenceModel], leaves: list[np.ndarray], existence: str) -> list[CharacteristicTime]:
+    """Of models that differ in their leaves only, which are stacked."""
+    mu = jax.tree.unflatten(jax.tree.structure(models[0]), leaves).win_probabilities()
     wins = beats(mu).sum(axis=-1) == mu.shape[-1] - 1
     for index in np.flatnonzero(~wins.any(axis=-1))[:1]:
         raise ValueError(_no_winner_message(mu[index], policy_names(models[index])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from llmpo_jax.engine import audit, lanes
 from llmpo_jax.engine.replication import Procedure
 from llmpo_jax.protocol import Problem, Sampler
 from llmpo_jax.spaces import SPACES, STRUCTURED, UNSTRUCTURED, Space
+from llmpo_jax.theory import program, structured
 from llmpo_jax.theory.linear import abstract_design
 
 K, D, LANES = 4, 2, 4
@@ -54,6 +56,18 @@ def registered() -> Iterator[tuple[Space, str, str, str]]:
         yield UNSTRUCTURED, sampler, stopping, "certify"
 
 
+def allocation(form: str | None) -> Traced:
+    """A phase of the structured bound, for a batch of two instances."""
+    instance, _ = program.make(np.arange(K * D).reshape(K, D) ** 2.0, np.ones(D))
+    weights = np.full(K * (K - 1) // 2, 0.5)
+    parts: Any = (weights, np.zeros((K - 1, D)), weights, *np.zeros(3))
+    solution = structured.Solution(*parts)
+    batch = jax.tree.map(lambda x: np.stack([x, x]), (instance, solution, weights, np.zeros(()), np.zeros(())))
+    phase = structured.compiled(form, len(weights))
+    with structured.settings():
+        return phase.trace(*(batch if form else batch[::2][:2]))
+
+
 LOG = jax.ShapeDtypeStruct((1, 8), jnp.int32)
 PROGRAMS: dict[str, Callable[[], Traced]] = {
     **{
@@ -62,6 +76,8 @@ PROGRAMS: dict[str, Callable[[], Traced]] = {
     },
     "identities": lambda: stages(procedure(UNSTRUCTURED, "llm-po", "e-process")).identities.trace(),
     "draws": lambda: stages(procedure(UNSTRUCTURED, "llm-po", "e-process")).draw.trace(),
+    "allocation, first phase": lambda: allocation(None),
+    **{f"allocation, {form}": lambda form=form: allocation(form) for form in structured.FORMS},
     "audit, unstructured": lambda: traced(audit._unstructured, K, LOG),
     "audit, structured": lambda: traced(audit._linear, (K, D), abstract_design(K, D), LOG.update(shape=(1, 1, 8))),
 }

@@ -335,7 +335,7 @@ def test_pairs_that_were_not_taken_in_are_found(monkeypatch: pytest.MonkeyPatch)
 
 def test_many_at_once() -> None:
     """In their order, whatever their space and shape, and the same as one by one."""
-    several = [LinearBradleyTerry(*sphere(4, 2, seed)) for seed in range(3)]
+    several: list[models.PreferenceModel] = [LinearBradleyTerry(*sphere(4, 2, seed)) for seed in range(3)]
     several[1:1] = [
         BradleyTerry([1.0, 0.2, 0.0]),
         LinearBradleyTerry(*sphere(5, 2, 0)),
