@@ -1,0 +1,132 @@
+"""The structured bound: how long it takes, and how T* is spread over random instances.
+
+    python benchmarks/allocation.py                    about 6 minutes on 2 cores; draws figures/allocation.png in the end
+    python benchmarks/allocation.py --only times       one part: times or spread
+
+times: seconds of `characteristic_time` after compilation beside a busy process, with one and with two BLAS threads (the
+    worst of 5 instances); of an instance of 256 by `characteristic_times`; of 100,000 closed forms.
+spread: for random linear models T* over the structured space as a share of T* over the unstructured one, and T* by
+    Fisher's form as a share of the exact one: 1,000 instances for each dimension.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import common
+import numpy as np
+
+from llmpo_jax import BradleyTerry, LinearBradleyTerry, characteristic_time, characteristic_times, models
+
+SHAPES = ((32, 8), (64, 16), (100, 8))
+POLICIES = 16
+DIMENSIONS = (2, 4, 8, 12)
+INSTANCES = 1000
+BUSY = "while True: pass"
+
+
+def linear(num_policies: int, dimension: int, seed: int) -> LinearBradleyTerry:
+    """A random instance: features and theta on the unit sphere."""
+    model = models.load(f"linear-bradley-terry:{num_policies},{dimension},seed={seed}").model
+    assert isinstance(model, LinearBradleyTerry)
+    return model
+
+
+def seconds(form: str) -> list[dict]:
+    """Of single instances, in this process."""
+    rows = []
+    for num_policies, dimension in SHAPES:
+        several = [linear(num_policies, dimension, seed) for seed in range(5)]
+        took = []
+        for model in (several[0], *several, *several):  # what is compiled in the second round is seldom needed
+            started = time.time()
+            found = characteristic_time(model, form=form)
+            took.append(time.time() - started)
+        row = {"K": num_policies, "d": dimension, "form": form, "first, s": took[0], "worst, s": max(took[-5:])}
+        rows.append({**row, "relative gap": getattr(found, "relative_gap")})  # noqa: B009
+    return rows
+
+
+def times() -> list[dict]:
+    rows = []
+    busy = subprocess.Popen([sys.executable, "-c", BUSY])
+    try:
+        for threads in ("1", "2"):
+            code = "import json, allocation; print(json.dumps(allocation.seconds('exact') + allocation.seconds('fisher')))"
+            place = {**os.environ, "PYTHONPATH": os.pathsep.join((str(common.HERE.parent), str(common.HERE)))}
+            place |= {"OPENBLAS_NUM_THREADS": threads}
+            ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place)
+            rows += [{"BLAS threads": int(threads), **row} for row in json.loads(ran.stdout)]
+    finally:
+        busy.kill()
+    return rows
+
+
+def together() -> list[dict]:
+    """Many instances in one call against one by one."""
+    several = [linear(32, 8, seed) for seed in range(256)]
+    rows = []
+    for form in ("exact", "fisher"):
+        characteristic_times(several, form=form)
+        started = time.time()
+        for model in several[:64]:
+            characteristic_time(model, form=form)
+        alone = (time.time() - started) / 64
+        started = time.time()
+        characteristic_times(several, form=form)
+        batch = (time.time() - started) / 256
+        row = {"what": f"K = 32, d = 8, {form}", "instances": 256, "alone, ms": 1e3 * alone, "together, ms": 1e3 * batch}
+        rows.append({**row, "ratio": alone / batch})
+    plain: list[models.PreferenceModel] = [BradleyTerry(s) for s in np.random.default_rng(0).normal(size=(10**5, 8))]
+    started = time.time()
+    characteristic_times(plain)
+    batch = (time.time() - started) / len(plain)
+    started = time.time()
+    for model in plain[:1000]:
+        characteristic_time(model)
+    alone = (time.time() - started) / 1000
+    row = {"what": "K = 8, closed form", "instances": len(plain), "alone, ms": 1e3 * alone, "together, ms": 1e3 * batch}
+    return [*rows, {**row, "ratio": alone / batch}]
+
+
+def spread() -> list[dict]:
+    rows = []
+    for dimension in DIMENSIONS:
+        several = [linear(POLICIES, dimension, seed) for seed in range(INSTANCES)]
+        exact, fisher = (characteristic_times(several, form=form) for form in ("exact", "fisher"))
+        plain = characteristic_times(several, assume="unstructured")
+        saved = [one.time / all_.time for one, all_ in zip(exact, plain, strict=True)]
+        forms = [one.time / other.time for one, other in zip(fisher, exact, strict=True)]
+        for name, values in (("structured / unstructured", saved), ("Fisher / exact", forms)):
+            levels = np.quantile(values, np.linspace(0, 1, 101)).tolist()
+            rows.append({"K": POLICIES, "d": dimension, "instances": INSTANCES, "ratio": name, "quantiles": levels})
+        worst = max(one.relative_gap for one in (*exact, *fisher) if hasattr(one, "relative_gap"))
+        common.console.print(f"d = {dimension}: largest relative gap {worst:.1e}")
+    return rows
+
+
+def main() -> None:
+    parser = common.parser(__doc__, quick=False)
+    parser.add_argument("--only", choices=("times", "spread"), help="run one part")
+    options = parser.parse_args()
+    if options.only in (None, "times"):
+        for name, part in (("times", times), ("together", together)):
+            started = time.time()
+            rows = part()
+            common.show(f"allocation, {name}", rows)
+            common.keep(f"allocation_{name}", rows, started)
+    if options.only in (None, "spread"):
+        started = time.time()
+        rows = spread()
+        shown = [{**row, "quantiles": " ".join(f"{row['quantiles'][n]:.3g}" for n in (5, 50, 95))} for row in rows]
+        common.show("allocation, spread (quantiles at 5, 50 and 95 %)", shown)
+        common.keep("allocation_spread", rows, started)
+        subprocess.run([sys.executable, str(common.HERE.parent / "figures" / "allocation.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()
