@@ -32,7 +32,6 @@ from llmpo_jax.engine.replication import (
     step,
 )
 from llmpo_jax.protocol import Problem
-from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.linear import abstract_design
 from llmpo_jax.threefry import KEYS
 
@@ -59,17 +58,12 @@ def on_cpu() -> bool:
 
 Options = dict[str, str | bool]
 
-
-def _options(procedure: Procedure) -> Options | None:
-    """How XLA compiles `_advance` for the CPU.
-
-    Its other scheduler tries to run the operations of a step side by side, which only costs. LLVM's level 2 suits the
-    many small loops of an unstructured step better than level 3, which suits the linear algebra of a structured one.
-    """
-    if not on_cpu():
-        return None
-    level = "3" if procedure.space is STRUCTURED else "2"
-    return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED", "xla_backend_optimization_level": level}
+_CPU_OPTIONS: Options = {
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+    "xla_backend_optimization_level": "2",
+}
+"""How XLA compiles `_advance` for the CPU. Its other scheduler tries to run the operations of a step side by side,
+which only costs. LLVM's level 3 takes longer than level 2 to compile and no less to run."""
 
 
 def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
@@ -256,7 +250,9 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
         advance = functools.partial(_advance, procedure)
         inputs = (plan, state, free, free, numbers, *drawn)
         specs = (P(), *(_LANES,) * 4, *drawn_specs)
-        return _compile(mesh, advance, inputs, specs, (_LANES,) * 3, donate=(1,), options=_options(procedure))
+        return _compile(
+            mesh, advance, inputs, specs, (_LANES,) * 3, donate=(1,), options=_CPU_OPTIONS if on_cpu() else None
+        )
 
     return Program(
         identities=_once(k, compile_identities),
