@@ -56,7 +56,9 @@ def times() -> list[dict]:
     busy = subprocess.Popen([sys.executable, "-c", BUSY])
     try:
         for threads in ("1", "2"):
-            code = "import json, allocation; print(json.dumps(allocation.seconds('exact') + allocation.seconds('fisher')))"
+            code = (
+                "import json, allocation; print(json.dumps(allocation.seconds('exact') + allocation.seconds('fisher')))"
+            )
             place = {**os.environ, "PYTHONPATH": os.pathsep.join((str(common.HERE.parent), str(common.HERE)))}
             place |= {"OPENBLAS_NUM_THREADS": threads}
             ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place)
@@ -79,7 +81,12 @@ def together() -> list[dict]:
         started = time.time()
         characteristic_times(several, form=form)
         batch = (time.time() - started) / 256
-        row = {"what": f"K = 32, d = 8, {form}", "instances": 256, "alone, ms": 1e3 * alone, "together, ms": 1e3 * batch}
+        row = {
+            "what": f"K = 32, d = 8, {form}",
+            "instances": 256,
+            "alone, ms": 1e3 * alone,
+            "together, ms": 1e3 * batch,
+        }
         rows.append({**row, "ratio": alone / batch})
     plain: list[models.PreferenceModel] = [BradleyTerry(s) for s in np.random.default_rng(0).normal(size=(10**5, 8))]
     started = time.time()

@@ -32,7 +32,6 @@ from llmpo_jax.engine.replication import (
     step,
 )
 from llmpo_jax.protocol import Problem
-from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.linear import abstract_design
 from llmpo_jax.threefry import KEYS
 
@@ -59,17 +58,12 @@ def on_cpu() -> bool:
 
 Options = dict[str, str | bool]
 
-
-def _options(procedure: Procedure) -> Options | None:
-    """How XLA compiles `_advance` for the CPU.
-
-    Its other scheduler tries to run the operations of a step side by side, which only costs. LLVM's level 2 suits the
-    many small loops of an unstructured step better than level 3, which suits the linear algebra of a structured one.
-    """
-    if not on_cpu():
-        return None
-    level = "3" if procedure.space is STRUCTURED else "2"
-    return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED", "xla_backend_optimization_level": level}
+_CPU_OPTIONS: Options = {
+    "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+    "xla_backend_optimization_level": "2",
+}
+"""How XLA compiles `_advance` for the CPU. Its other scheduler tries to run the operations of a step side by side,
+which only costs. LLVM's level 3 takes longer than level 2 to compile and no less to run."""
 
 
 def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
@@ -305,7 +299,7 @@ def program(procedure: Procedure, deltas: int, budgets: int, lanes: int) -> Prog
         draw=_once((k, lanes, SEGMENT, mesh), lambda: found.draw.compile(mesh)),
         advance=_once(
             (procedure, deltas, budgets, lanes, SEGMENT, mesh),
-            lambda: found.advance.compile(mesh, _options(procedure)),
+            lambda: found.advance.compile(mesh, _CPU_OPTIONS if on_cpu() else None),
         ),
         mesh=mesh,
     )

@@ -163,16 +163,20 @@ def settle(problem: Problem, state: EProcess, statistics: LinearStatistics, riva
 
 
 def _refresh(problem: Problem, state: EProcess, statistics: LinearStatistics) -> EProcess:
-    """Weigh the least refuted rival, then start a new epoch where one is due."""
+    """Start a new epoch where one is due, then weigh the least refuted rival.
+
+    In this order, since nothing is bet in an epoch that starts now, and what is only read after its write need not be
+    copied.
+    """
+    state = _begin_epoch(problem, state, statistics)
     approximate = common.approximate_evidence(problem, statistics)
     rival = common.least_proven(statistics, state.peak, approximate)
     value, null = weigh(problem, state, statistics, rival)
     this = vectors.one_hot(rival, problem.num_policies)
-    state = state._replace(
+    return state._replace(
         peak=jnp.where(this, jnp.maximum(state.peak, vectors.rounded_down(value, problem.dtype)), state.peak),
         null=jnp.where(this[:, None], null[None], state.null),
     )
-    return _begin_epoch(problem, state, statistics)
 
 
 def _begin_epoch(problem: Problem, state: EProcess, statistics: LinearStatistics) -> EProcess:

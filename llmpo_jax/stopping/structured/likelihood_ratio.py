@@ -45,7 +45,7 @@ def _update(problem: Problem, state: Likelihoods, comparison: LinearComparison) 
 def _log_likelihood(problem: Problem, statistics: LinearStatistics) -> jax.Array:
     """l(theta_map), nats, float64."""
     z = linear.of(problem).exact.differences
-    logits = z @ statistics.estimate.astype(z.dtype)
+    logits = statistics.estimate.astype(z.dtype) @ z.T
     wins, counts = statistics.wins.astype(z.dtype), statistics.counts.astype(z.dtype)
     return wins @ jax.nn.log_sigmoid(logits) + (counts - wins) @ jax.nn.log_sigmoid(-logits)
 
