@@ -168,7 +168,7 @@ def test_bad_processes(arguments: tuple, message: str) -> None:
 
 SMALL_CHUNKS = """
 from llmpo_jax.engine import study, workers
-study.chunk_size = lambda: 16
+study.chunk_size = lambda: 8
 workers.layout = lambda replications: (2, 16)
 """
 """And no more lanes than the few chunks in flight can fill."""
@@ -188,8 +188,8 @@ np.savez_compressed = dying
 """
 """Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
-LONG = (*LONG, "--deltas", "1e-8", "--budgets", "50", "--replications", "1600", "--name", "x", "--output")
-LONG_CHUNKS = 2 * 1600 // 16
+LONG = (*LONG, "--deltas", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
+LONG_CHUNKS = 2 * 800 // 8
 
 
 @pytest.fixture(scope="module")
@@ -290,4 +290,4 @@ def test_interrupted(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     assert "--resume goes on" in output
     finish(start(*LONG, str(tmp_path / "study"), "--resume", code=SMALL_CHUNKS))
     assert tables(tmp_path / "study" / "x") == undisturbed
-    assert len(pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")) == 2 * 1600 * 2
+    assert len(pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")) == 2 * 800 * 2
