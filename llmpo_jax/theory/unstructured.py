@@ -17,11 +17,15 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import (
     Array,
+    BradleyTerry,
     PreferenceModel,
+    Tabular,
     array_namespace,
     beats,
+    host_probabilities,
     policy_names,
 )
 from llmpo_jax.protocol import EXISTENCE
@@ -131,19 +135,26 @@ def characteristic_times(models: Sequence[PreferenceModel], existence: str = "as
     leaves = [jax.tree.leaves(model) for model in models]
     groups: dict[tuple, list[int]] = {}
     for index, model in enumerate(models):
-        groups.setdefault((type(model), *map(np.shape, leaves[index])), []).append(index)
+        groups.setdefault((type(model), model.num_policies, *map(np.shape, leaves[index])), []).append(index)
     found: dict[int, CharacteristicTime] = {}
     for alike in groups.values():
         for begin in range(0, len(alike), _TOGETHER):
             some = alike[begin : begin + _TOGETHER]
-            stacked = [np.array(each, np.float64) for each in zip(*(leaves[index] for index in some), strict=True)]
-            found |= zip(some, _closed_forms([models[index] for index in some], stacked, existence), strict=True)
+            chosen = [models[index] for index in some]
+            mu = _probabilities(chosen, [leaves[index] for index in some])
+            found |= zip(some, _closed_forms(chosen, mu, existence), strict=True)
     return [found[index] for index in range(len(models))]
 
 
-def _closed_forms(models: list[PreferenceModel], leaves: list[np.ndarray], existence: str) -> list[CharacteristicTime]:
-    """Of models that differ in their leaves only, which are stacked."""
-    mu = jax.tree.unflatten(jax.tree.structure(models[0]), leaves).win_probabilities()
+def _probabilities(models: list[PreferenceModel], leaves: list[list]) -> np.ndarray:
+    """Win matrices [B, K, K] of models of one kind and shape; those of a user's own class need not take a batch."""
+    if not isinstance(models[0], Tabular | BradleyTerry | LinearBradleyTerry):
+        return np.stack([host_probabilities(model) for model in models])
+    stacked = [np.array(each, np.float64) for each in zip(*leaves, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(models[0]), stacked).win_probabilities()
+
+
+def _closed_forms(models: list[PreferenceModel], mu: np.ndarray, existence: str) -> list[CharacteristicTime]:
     wins = beats(mu).sum(axis=-1) == mu.shape[-1] - 1
     for index in np.flatnonzero(~wins.any(axis=-1))[:1]:
         raise ValueError(_no_winner_message(mu[index], policy_names(models[index])))
