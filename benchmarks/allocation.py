@@ -11,14 +11,14 @@ spread: for random linear models T* over the structured space as a share of T* o
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import time
 
 import common
 import numpy as np
+from speed import child
+from structured import linear
 
 from llmpo_jax import (
     BradleyTerry,
@@ -34,21 +34,19 @@ POLICIES = 16
 DIMENSIONS = (2, 4, 8, 12)
 INSTANCES = 1000
 BUSY = "while True: pass"
-SECONDS = "import json, allocation as a; print(json.dumps(a.seconds('exact') + a.seconds('fisher')))"
+SECONDS = "import json, allocation as a; print(json.dumps({'rows': a.seconds('exact') + a.seconds('fisher')}))"
 
 
-def linear(num_policies: int, dimension: int, seed: int) -> LinearBradleyTerry:
-    """A random instance: features and theta on the unit sphere."""
-    model = models.load(f"linear-bradley-terry:{num_policies},{dimension},seed={seed}").model
-    assert isinstance(model, LinearBradleyTerry)
-    return model
+def instances(num_policies: int, dimension: int, number: int) -> list[LinearBradleyTerry]:
+    """Random ones: features and theta on the unit sphere."""
+    return [linear(f"linear-bradley-terry:{num_policies},{dimension},seed={seed}") for seed in range(number)]
 
 
 def seconds(form: str) -> list[dict]:
     """Of single instances, in this process."""
     rows = []
     for num_policies, dimension in SHAPES:
-        several = [linear(num_policies, dimension, seed) for seed in range(5)]
+        several = instances(num_policies, dimension, 5)
         took = []
         for model in (several[0], *several, *several):  # what is compiled in the second round is seldom needed
             started = time.time()
@@ -64,10 +62,8 @@ def times() -> list[dict]:
     busy = subprocess.Popen([sys.executable, "-c", BUSY])
     try:
         for threads in ("1", "2"):
-            place = {**os.environ, "PYTHONPATH": os.pathsep.join((str(common.HERE.parent), str(common.HERE)))}
-            place |= {"OPENBLAS_NUM_THREADS": threads}
-            ran = subprocess.run([sys.executable, "-c", SECONDS], capture_output=True, text=True, check=True, env=place)
-            rows += [{"BLAS threads": int(threads), **row} for row in json.loads(ran.stdout)]
+            found = child(SECONDS, OPENBLAS_NUM_THREADS=threads)["rows"]
+            rows += [{"BLAS threads": int(threads), **row} for row in found]
     finally:
         busy.kill()
     return rows
@@ -75,7 +71,7 @@ def times() -> list[dict]:
 
 def together() -> list[dict]:
     """Many instances in one call against one by one."""
-    several = [linear(32, 8, seed) for seed in range(256)]
+    several = instances(32, 8, 256)
     rows = []
     for form in ("exact", "fisher"):
         characteristic_times(several, form=form)
@@ -104,7 +100,7 @@ def _row(what: str, instances: int, alone: float, batch: float) -> dict:
 def spread() -> list[dict]:
     rows = []
     for dimension in DIMENSIONS:
-        several = [linear(POLICIES, dimension, seed) for seed in range(INSTANCES)]
+        several = instances(POLICIES, dimension, INSTANCES)
         exact, fisher = (characteristic_times(several, form=form) for form in ("exact", "fisher"))
         plain = characteristic_times(several, assume="unstructured")
         saved = [one.time / all_.time for one, all_ in zip(exact, plain, strict=True)]

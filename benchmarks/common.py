@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmpo_jax import models
+from llmpo_jax.machine import cores
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared" / "data"
@@ -64,7 +64,7 @@ def _processor() -> str:
 def keep(name: str, rows: Iterable[Mapping[str, Any]], started: float) -> None:
     """Keep rows in results/NAME.json with the machine they come from."""
     content = {
-        "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {jax.devices()[0].device_kind}",
+        "machine": f"{_processor()}, {cores()} cores, {jax.devices()[0].device_kind}",
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "seconds": round(time.time() - started),
         "rows": [{k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows],

@@ -69,7 +69,7 @@ def decisions(platform: str | None) -> dict[str, list]:
 def speed(source: str, sampler: str, stopping: str, replications: int, comparisons: int) -> tuple[float, float]:
     """Comparisons per second, and seconds of compilation."""
     from llmpo_jax import models, simulate
-    from llmpo_jax.engine.lanes import on_cpu
+    from llmpo_jax.machine import on_cpu
 
     model = models.load(source).model
     if on_cpu():
@@ -85,9 +85,10 @@ def speed(source: str, sampler: str, stopping: str, replications: int, compariso
 
 def over_lanes() -> list[dict]:
     """The speed of the first case over the number of lanes."""
-    from llmpo_jax.engine import lanes, workers
+    from llmpo_jax.engine import workers
+    from llmpo_jax.machine import on_cpu
 
-    name, scale = ("_CPU_LANES", SCALE_ON_CPU) if lanes.on_cpu() else ("_DEVICE_LANES", 1)
+    name, scale = ("_CPU_LANES", SCALE_ON_CPU) if on_cpu() else ("_DEVICE_LANES", 1)
     rows = []
     for number in LANES:
         setattr(workers, name, number // scale)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import operator
 from collections.abc import Iterator
@@ -45,26 +44,6 @@ def root_key(seed: int) -> jax.Array:
     if isinstance(seed, bool) or not 0 <= number < 2**64:
         raise ValueError(f"seed = {seed!r}, expected a whole number from 0 to 2^64 - 1")
     return jax.random.wrap_key_data(jnp.asarray([number >> 32, number & 0xFFFFFFFF], jnp.uint32), impl=KEYS)
-
-
-@functools.cache
-def quick_to_compile() -> dict[str, str | bool]:
-    """Options of XLA for CPU programs that run for less time than it takes to optimise them: half of the compilation.
-
-    Empty elsewhere, and where XLA does not know them: they are no promise of JAX's.
-    """
-    if jax.default_backend() != "cpu":
-        return {}
-    options: dict[str, str | bool] = {
-        "xla_cpu_use_fusion_emitters": False,
-        "xla_cpu_parallel_codegen_split_count": "1",
-        "xla_backend_optimization_level": "1",
-    }
-    try:
-        jax.jit(lambda x: x).lower(0.0).compile(compiler_options=options)
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return options
 
 
 _SQUARE_ROOT_OF_HALF = 0x3FE6A09E667F3BCD

@@ -31,6 +31,7 @@ from llmpo_jax.engine.replication import (
     start,
     step,
 )
+from llmpo_jax.machine import Options, on_cpu
 from llmpo_jax.protocol import Problem
 from llmpo_jax.theory.linear import abstract_design
 from llmpo_jax.threefry import KEYS
@@ -50,13 +51,6 @@ Tree = TypeVar("Tree")
 _LANES = P("lanes")
 """Split along the first axis, that of the lanes."""
 
-
-def on_cpu() -> bool:
-    """Whether the default backend is the CPU."""
-    return jax.default_backend() == "cpu"
-
-
-Options = dict[str, str | bool]
 
 _CPU_OPTIONS: Options = {
     "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from llmpo_jax.engine import lanes as lanes_module
 from llmpo_jax.engine.lanes import BATCH, SLOTS, Fresh
 from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.machine import cores, on_cpu
 from llmpo_jax.protocol import CENSORED
 
 _CPU_LANES = 128
@@ -57,16 +57,16 @@ def layout(replications: int) -> tuple[int, int]:
     worker evenly.
     """
     devices = jax.local_device_count()
-    if not lanes_module.on_cpu() or devices > 1:
-        widest = _CPU_LANES if lanes_module.on_cpu() else _DEVICE_LANES
+    if not on_cpu() or devices > 1:
+        widest = _CPU_LANES if on_cpu() else _DEVICE_LANES
         share = -(-replications // devices)
         return 1, devices * min(widest, max(16, 2 ** (share - 1).bit_length()))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    number = cores()
     # A lane that has several replications to go through wastes little on waiting for the slowest one.
-    share = max(1, replications // (4 * cores))
+    share = max(1, replications // (4 * number))
     lanes = min(_CPU_LANES, max(16, 2 ** (share - 1).bit_length()))
     # Between two segments a worker leaves its core idle for a moment: a second one takes it.
-    workers = min(2 * cores, max(cores, replications // (4 * lanes)))
+    workers = min(2 * number, max(number, replications // (4 * lanes)))
     return max(1, min(workers, -(-replications // lanes))), lanes
 
 

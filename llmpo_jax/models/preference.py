@@ -233,10 +233,14 @@ def beats(mu: Array) -> Array:
     return (mu > 0.5) & (mu.mT < 0.5)
 
 
+def beats_all(mu: Array) -> Array:
+    """Who beats every other, at most one: bool [..., K] of win matrices [..., K, K]."""
+    return beats(mu).sum(axis=-1) == mu.shape[-1] - 1
+
+
 def condorcet_winner(model: PreferenceModel) -> int | None:
     """The policy that beats every other with probability above 1/2, or None if none does (on the host)."""
-    mu = host_probabilities(model)
-    winners = np.flatnonzero(beats(mu).sum(axis=1) == len(mu) - 1)
+    winners = np.flatnonzero(beats_all(host_probabilities(model)))
     return int(winners[0]) if len(winners) else None
 
 

@@ -164,8 +164,10 @@ def nearest(cost: Cost, pairs: Pairs, weights: jax.Array, rivals: Rivals, shifts
             trial, costs, value, roots, step, jnp.abs(change).max(axis=1), 2 * at.reach, promised, arrived, at.steps
         )
         old = at._replace(reach=jnp.maximum(1, at.reach / 8))
-        rows = ((better.reshape(-1, *[1] * (x.ndim - 1)), x, y) for x, y in zip(new[:-1], old[:-1], strict=True))
-        return Nearest(*(jnp.where(*each) for each in rows), steps=at.steps + 1)
+        kept = (
+            jnp.where(better.reshape(-1, *[1] * (x.ndim - 1)), x, y) for x, y in zip(new[:-1], old[:-1], strict=True)
+        )
+        return Nearest(*kept, steps=at.steps + 1)
 
     rows, none = jnp.zeros(len(shifts)), jnp.zeros_like(shifts)
     start = Nearest(

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax.arithmetic import pinned, quick_to_compile
+from llmpo_jax.arithmetic import pinned
+from llmpo_jax.machine import cores, on_cpu, quick_to_compile
 from llmpo_jax.registry import nearest
 from llmpo_jax.theory import alternatives, ascent, polish, program
 from llmpo_jax.theory.program import Program
@@ -136,7 +136,7 @@ def solve_all(
     found: dict[int, Solution] = {}
     for shape in dict.fromkeys(shapes):
         alike = [index for index, each in enumerate(shapes) if each == shape]
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             batches = _Batches(pool, form, [made[index][0] for index in alike])
             found |= zip(alike, batches.solve(regularisation, tolerance, start), strict=True)
     return [_result(found[index], winner, form, regularisation, tolerance) for index, (_, winner) in enumerate(made)]
@@ -252,11 +252,7 @@ def _round(
 def _together() -> int:
     """Instances of a batch. On the CPU each is by itself, on a core of its own: in a batch loops run until the slowest
     instance is through, which costs more there than wider operations save."""
-    return 1 if jax.default_backend() == "cpu" else 64
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if on_cpu() else 64
 
 
 def _check(form: str, regularisation: float, tolerance: float) -> None:

@@ -25,6 +25,7 @@ from llmpo_jax.models.preference import (
     Tabular,
     array_namespace,
     beats,
+    beats_all,
     host_probabilities,
     policy_names,
 )
@@ -155,10 +156,10 @@ def _probabilities(models: list[PreferenceModel], leaves: list[list]) -> np.ndar
 
 
 def _closed_forms(models: list[PreferenceModel], mu: np.ndarray, existence: str) -> list[CharacteristicTime]:
-    wins = beats(mu).sum(axis=-1) == mu.shape[-1] - 1
-    for index in np.flatnonzero(~wins.any(axis=-1))[:1]:
+    champions = beats_all(mu)
+    for index in np.flatnonzero(~champions.any(axis=-1))[:1]:
         raise ValueError(_no_winner_message(mu[index], policy_names(models[index])))
-    winners = wins.argmax(axis=-1)
+    winners = champions.argmax(axis=-1)
     times, proportions = closed_form(mu, winners, existence)
     return [
         CharacteristicTime(time, each, existence, winner)
