@@ -1,0 +1,1 @@
+"""Live experiments: LLM-PO on real policies and a real judge."""
