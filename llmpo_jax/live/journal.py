@@ -7,7 +7,6 @@ it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import zlib
@@ -113,6 +112,8 @@ class Journal:
             raise
 
     def _lock(self) -> None:
+        import fcntl  # not on Windows, where everything else works
+
         assert self._descriptor is not None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

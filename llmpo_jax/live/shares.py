@@ -2,8 +2,8 @@
 
 Both bet against "the chance of a success, given the past, is at least q". Before each trial a chance p <= q is fixed
 from the past; the wealth is multiplied by p / q after a success and by (1 - p) / (1 - q) after a failure. If the chance
-is mu >= q the factor has mean mu p / q + (1 - mu) (1 - p) / (1 - q), which falls with mu (as p / q <= 1 <= (1 - p) / (1 -
-q)) and is 1 at mu = q: so the wealth is a non-negative supermartingale started at 1. By Ville's inequality it ever
+is mu >= q the factor has mean mu p / q + (1 - mu) (1 - p) / (1 - q), which falls with mu, as p / q <= 1 <= (1 - p) /
+(1 - q), and is 1 at mu = q: so the wealth is a non-negative supermartingale started at 1. By Ville's inequality it ever
 reaches 1 / level with probability at most `level`, whatever chooses the trials and whenever one looks.
 
 Rounding: in float64 a step of the log wealth is right to a few units in the last place of numbers of size at most
@@ -49,8 +49,8 @@ class Equivalence:
 
     Of every pair both "mu >= 1/2 + epsilon" and "mu <= 1/2 - epsilon" are bet against, and it is proven equal once both
     wealths have reached P / level, P = K (K - 1) / 2. At most one of the two is true, so a pair is proven wrongly with
-    probability at most level / P, and any pair with probability at most `level`: under any sampler, at any time, whether
-    there is a Condorcet winner or not.
+    probability at most level / P, and any pair with probability at most `level`: under any sampler, at any time,
+    whether there is a Condorcet winner or not.
 
     The bets start from 1 / epsilon^2 / 4 comparisons at 1/2: a spread of epsilon around even.
     """
@@ -88,9 +88,9 @@ class OrderFollowing:
     are for the answer shown first, or for the one shown second, as a chance given the past.
 
     The order is a fair coin that nobody sees before the pair is fixed, so a judge that does not look at it has a share
-    of 1/2, whatever the policies. A judge whose share lies between 1 - `ORDER_SHARE` and `ORDER_SHARE` is called unusable
-    with probability at most `ORDER_LEVEL`: a leaning towards a side blurs what is compared, but random orders keep it
-    from favouring a policy.
+    of 1/2, whatever the policies. A judge whose share lies between 1 - `ORDER_SHARE` and `ORDER_SHARE` is called
+    unusable with probability at most `ORDER_LEVEL`: a leaning towards a side blurs what is compared, but random orders
+    keep it from favouring a policy.
     """
 
     def __init__(self) -> None:
