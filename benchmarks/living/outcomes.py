@@ -77,12 +77,14 @@ def design(factors: list) -> dict[str, np.ndarray]:
 def misfit(table: dict) -> list[dict]:
     """How well linear Bradley-Terry models fit, as if every pair were compared once on each input.
 
-    The deviance is twice the log-likelihood ratio against a free probability for each pair, in expectation: where the
-    model held, its expectation would be near the degrees of freedom.
+    The deviance is twice the log-likelihood ratio against a free probability for each pair, at the exact frequencies:
+    0 where the model holds. Chance alone adds about the degrees of freedom to it, so a misfit well below these would be
+    hard to see in so many comparisons, one above them would not.
     """
     rows = []
     for name, part in table["tasks"].items():
         right = shares(table, name)
+        accuracy = right.mean(axis=1)
         tabular, decided = model(right)
         mu, counts = np.asarray(tabular.mu), decided * right.shape[1]
         counts = (counts + counts.T) / 2
@@ -100,10 +102,11 @@ def misfit(table: dict) -> list[dict]:
                     "features": label,
                     "d": features.shape[1],
                     "mean |error| of mu": off.mean(),
+                    "by decided": np.average(off, weights=counts[upper]),
                     "largest": off.max(),
                     "deviance": deviance,
                     "degrees of freedom": int(upper.sum()) - features.shape[1],
-                    "model's winner is right": bool(np.argmax(scores) == np.argmax(right.mean(axis=1))),
+                    "model's winner is right": bool(accuracy[np.argmax(scores)] == accuracy.max()),
                 }
             )
     return rows

@@ -17,7 +17,7 @@ import numpy as np
 from llmpo_jax.live.protocol import Policy
 
 FOLDER = common.DATA / "tasks"
-NAMES = ("singular_to_plural", "first_word_letter", "larger_animal")
+NAMES = ("singular_to_plural", "first_word_letter", "larger_animal", "sentiment")
 INSTRUCTIONS = 4
 SHOTS = (0, 1)
 TEMPERATURES = (0.0, 1.0)
