@@ -58,9 +58,8 @@ def _stopping(result: Result, ours: Result, decided: np.ndarray) -> dict:
     level = result.summary()[0]
     ratio, low, high = _ratio(result, ours, 0)
     compared = np.triu(result.counts, 1)
-    # A pair that is never decided would be asked for ever; the replay draws a coin for it.
-    with np.errstate(divide="ignore"):
-        asked = np.divide(compared, decided, out=np.zeros_like(compared), where=compared > 0).sum()
+    # Of pairs that are decided at all: the replay draws a coin for the others, which a real run would ask in vain.
+    asked = np.divide(compared, decided, out=np.zeros_like(compared), where=decided > 0).sum()
     return {
         "decided": level.mean,
         "low": level.mean_low,
