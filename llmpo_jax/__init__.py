@@ -2,6 +2,7 @@
 
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import simulate
+from llmpo_jax.live.experiment import Experiment
 from llmpo_jax.models import (
     BradleyTerry,
     LinearBradleyTerry,
@@ -20,6 +21,7 @@ from llmpo_jax.theory.unstructured import CharacteristicTime
 __all__ = [
     "BradleyTerry",
     "CharacteristicTime",
+    "Experiment",
     "LinearBradleyTerry",
     "LinearFit",
     "Result",

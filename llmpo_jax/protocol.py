@@ -233,6 +233,8 @@ class StoppingRule(NamedTuple):
         proven: whether the rule is delta-PAC on every instance of its class.
         refresh: in the structured space, `(problem, state, statistics) -> state` at every refresh; None for nothing
             to do.
+        refutation: `(problem, state, statistics) -> [K]` nats; k is refuted at a level where they reach its threshold.
+            None where the evidence itself is meant.
     """
 
     init: Callable[[Problem], State]
@@ -242,6 +244,7 @@ class StoppingRule(NamedTuple):
     thresholds: Callable[[Problem, float], Thresholds]
     proven: bool
     refresh: Callable[[Problem, State, Any], State] | None = None
+    refutation: Callable[[Problem, State, Any], jax.Array] | None = None
 
 
 CENSORED = -1

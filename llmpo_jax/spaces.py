@@ -25,6 +25,8 @@ class Space(NamedTuple):
         start: `problem -> statistics`.
         judged: `(statistics, first, second, won) -> comparison`.
         observe: `(problem, statistics, comparison) -> statistics`.
+        favours: `(statistics, first, second) -> bool`, whether `first` is the likelier winner, by the pair's own record
+            where it has one.
         refresh: `(problem, statistics) -> statistics`, every `period` comparisons; None where all is kept up to date
             comparison by comparison.
         period: comparisons between refreshes, whose randomness is drawn together.
@@ -39,6 +41,7 @@ class Space(NamedTuple):
     start: Callable[[Problem], Any]
     judged: Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
     observe: Callable[[Problem, Any, Any], Any]
+    favours: Callable[[Any, jax.Array, jax.Array], jax.Array]
     refresh: Callable[[Problem, Any], Any] | None
     period: int
     shuffled: bool
@@ -51,6 +54,7 @@ UNSTRUCTURED = Space(
     statistics.nothing_yet,
     statistics.judged,
     statistics.observe,
+    statistics.favours,
     refresh=None,
     period=32,
     shuffled=True,
@@ -64,6 +68,7 @@ STRUCTURED = Space(
     linear.nothing_yet,
     linear.judged,
     linear.observe,
+    linear.favours,
     refresh=linear.refresh,
     period=linear.PERIOD,
     shuffled=False,

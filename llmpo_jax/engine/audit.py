@@ -13,13 +13,13 @@ import numpy as np
 
 from llmpo_jax.arithmetic import pinned
 from llmpo_jax.engine.orders import in_order, shuffled
+from llmpo_jax.fold import compared, refreshed
 from llmpo_jax.models import Battles, identified
 from llmpo_jax.protocol import Design, Problem, StoppingRule
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
 from llmpo_jax.stopping import e_process
 from llmpo_jax.stopping.structured import e_process as structured_e_process
-from llmpo_jax.theory import linear
 from llmpo_jax.theory.independence import ORDERS, independence
 from llmpo_jax.theory.linear import make_design
 from llmpo_jax.theory.refutation import pair_evidence
@@ -182,8 +182,8 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
     """Logs `blocks` [M, n / 8, 8], weighed with the features [K, d] of a design."""
     problem = Problem(shape[0], dimension=shape[1], design=design)
     rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
-    assert rule.refresh is not None and sampler.refresh is not None
-    refresh, improve = rule.refresh, sampler.refresh
+    assert sampler.refresh is not None
+    improve = sampler.refresh
 
     def step(carry, code):
         moved = _moved(STRUCTURED, problem, rule, carry, code)
@@ -191,9 +191,8 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
 
     def period(carry, block):
         *before, design = carry
-        (statistics, state), _ = jax.lax.scan(step, tuple(before), block)
-        statistics = linear.refresh(problem, statistics)
-        state = refresh(problem, state, statistics)
+        known, _ = jax.lax.scan(step, tuple(before), block)
+        statistics, state = refreshed(STRUCTURED, rule, problem, known)
         return (statistics, state, improve(problem, statistics, design)), None
 
     def scan(log):
@@ -213,7 +212,5 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
 
 def _moved(space: Space, problem: Problem, rule: StoppingRule, before: tuple, code: jax.Array) -> tuple:
     """Statistics and evidence after the row `code`."""
-    statistics, state = before
     winner, loser = jnp.maximum(code, 0) // problem.num_policies, code % problem.num_policies
-    comparison = space.judged(statistics, winner, loser, code >= 0)
-    return space.observe(problem, statistics, comparison), rule.update(problem, state, comparison)
+    return compared(space, rule, problem, before, winner, loser, code >= 0)

@@ -60,7 +60,9 @@ _CPU_OPTIONS: Options = {
 which only costs. LLVM's level 3 takes longer than level 2 to compile and no less to run."""
 
 
-def _abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
+def abstract_lane(procedure: Procedure, plan: Plan) -> Replication:
+    """The shapes and types of one replication."""
+
     def fresh(plan: Plan, replication: jax.Array) -> Replication:
         return start(procedure, plan, identify(procedure.problem.num_policies, plan.root, replication), replication < 0)
 
@@ -73,7 +75,7 @@ def _abstract_lanes(procedure: Procedure, plan: Plan, lanes: int) -> Replication
     def widen(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((lanes, *leaf.shape), leaf.dtype)
 
-    return jax.tree.map(widen, _abstract_lane(procedure, plan))
+    return jax.tree.map(widen, abstract_lane(procedure, plan))
 
 
 class Draws(NamedTuple):

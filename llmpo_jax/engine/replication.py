@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from llmpo_jax import vectors
+from llmpo_jax.fold import compared, refreshed
 from llmpo_jax.protocol import CENSORED, NO_WINNER, Design, Problem, Sampler, State, StoppingRule
 from llmpo_jax.spaces import UNSTRUCTURED, Space
 
@@ -91,16 +92,16 @@ class Replication(NamedTuple):
 def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Identity:
     """The identity of the replication with this number (of number 0 for negative ones, which are idle)."""
     key = jax.random.fold_in(root, jnp.maximum(replication, 0))
-    numbers = jnp.arange(num_policies, dtype=jnp.int32)
-    return Identity(key, jax.random.permutation(jax.random.fold_in(key, 0), numbers))
+    policies = jnp.arange(num_policies, dtype=jnp.int32)
+    return Identity(key, jax.random.permutation(jax.random.fold_in(key, 0), policies))
 
 
-def _posed(procedure: Procedure, plan: Plan) -> Problem:
+def posed(procedure: Procedure, plan: Plan) -> Problem:
     """The problem with the arrays of its design."""
     return dataclasses.replace(procedure.problem, design=plan.design)
 
 
-def _numbering(procedure: Procedure, identity: Identity) -> jax.Array:
+def numbers(procedure: Procedure, identity: Identity) -> jax.Array:
     """int32 [K], the model's number of each policy as the procedure numbers them."""
     if procedure.space.shuffled:
         return identity.shuffled
@@ -109,7 +110,7 @@ def _numbering(procedure: Procedure, identity: Identity) -> jax.Array:
 
 def start(procedure: Procedure, plan: Plan, identity: Identity, idle: jax.Array) -> Replication:
     """The state before the first comparison. An `idle` replication is over already."""
-    problem = _posed(procedure, plan)
+    problem = posed(procedure, plan)
     # At its limit from the start, nothing of an idle replication is counted or decided.
     spent = jnp.where(idle, plan.max_comparisons, 0)
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
@@ -135,7 +136,7 @@ def finished(plan: Plan, replication: Replication) -> jax.Array:
 
 def draw(procedure: Procedure, plan: Plan, key: jax.Array) -> Any:
     """What the sampler draws for one comparison, from the comparison's typed key."""
-    return procedure.sampler.draw(_posed(procedure, plan), jax.random.fold_in(key, 1))
+    return procedure.sampler.draw(posed(procedure, plan), jax.random.fold_in(key, 1))
 
 
 def step(
@@ -151,34 +152,46 @@ def step(
         The new state, and the compared pair in the model's numbers with whether it counts: whether the run was
         still undecided at the last delta.
     """
-    problem, (_, sampler, stopping, space) = _posed(procedure, plan), procedure
-    evidence = stopping.evidence(problem, rep.stopping, rep.statistics)
-    first, second, sampler_state = sampler.select(problem, drawn, rep.statistics, evidence, rep.sampler)
-    numbering = _numbering(procedure, rep.identity)
+    first, second, sampler = choose(procedure, plan, rep, drawn)
+    numbering = numbers(procedure, rep.identity)
     true_first, true_second = vectors.take(numbering, first), vectors.take(numbering, second)
     won = bits < vectors.take(plan.chances, true_first, true_second)
-    comparison = space.judged(rep.statistics, first, second, won)
-    rep = rep._replace(
-        statistics=space.observe(problem, rep.statistics, comparison),
-        sampler=sampler_state,
-        stopping=stopping.update(problem, rep.stopping, comparison),
-    )
+    rep = settle(procedure, plan, rep._replace(sampler=sampler), first, second, won)
     counted = _within(plan, rep) & jnp.all(rep.outcome.stopping_time[-1:] < 0)
-    return rep._replace(outcome=_decide(procedure, plan, rep)), (true_first, true_second, counted)
+    return decide(procedure, plan, rep), (true_first, true_second, counted)
+
+
+def choose(procedure: Procedure, plan: Plan, rep: Replication, drawn: Any) -> tuple[jax.Array, jax.Array, State]:
+    """The pair to be compared next, as the procedure numbers them, and the sampler's state after the choice."""
+    problem = posed(procedure, plan)
+    evidence = procedure.stopping.evidence(problem, rep.stopping, rep.statistics)
+    return procedure.sampler.select(problem, drawn, rep.statistics, evidence, rep.sampler)
+
+
+def settle(
+    procedure: Procedure, plan: Plan, rep: Replication, first: jax.Array, second: jax.Array, won: jax.Array
+) -> Replication:
+    """The state once `first` has been compared with `second`, before anything is decided."""
+    problem, (_, _, stopping, space) = posed(procedure, plan), procedure
+    statistics, state = compared(space, stopping, problem, (rep.statistics, rep.stopping), first, second, won)
+    return rep._replace(statistics=statistics, stopping=state)
+
+
+def decide(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
+    """The state with what follows from it now."""
+    return rep._replace(outcome=_decide(procedure, plan, rep))
 
 
 def refresh(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
-    """What is brought up to date only every `Space.period` comparisons: estimate, design, evidence, decision."""
-    problem, (_, sampler, stopping, space) = _posed(procedure, plan), procedure
+    """What is brought up to date only every `Space.period` comparisons: estimate, evidence, design, decision."""
+    problem, (_, sampler, stopping, space) = posed(procedure, plan), procedure
     if space.refresh is None:
         return rep
-    statistics = space.refresh(problem, rep.statistics)
+    statistics, state = refreshed(space, stopping, problem, (rep.statistics, rep.stopping))
+    rep = rep._replace(statistics=statistics, stopping=state)
     if sampler.refresh is not None:
         rep = rep._replace(sampler=sampler.refresh(problem, statistics, rep.sampler))
-    if stopping.refresh is not None:
-        rep = rep._replace(stopping=stopping.refresh(problem, rep.stopping, statistics))
-    rep = rep._replace(statistics=statistics)
-    return rep._replace(outcome=_decide(procedure, plan, rep))
+    return decide(procedure, plan, rep)
 
 
 def _within(plan: Plan, rep: Replication) -> jax.Array:
@@ -187,8 +200,8 @@ def _within(plan: Plan, rep: Replication) -> jax.Array:
 
 def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     """The outcome after this comparison: which levels are reached now, and which budgets are spent."""
-    problem, stopping, statistics = _posed(procedure, plan), procedure.stopping, rep.statistics
-    numbering = _numbering(procedure, rep.identity)
+    problem, stopping, statistics = posed(procedure, plan), procedure.stopping, rep.statistics
+    numbering = numbers(procedure, rep.identity)
     verdict = stopping.verdict(problem, rep.stopping, statistics)
     named = verdict.score >= plan.winner_thresholds
     absent = verdict.absence >= plan.absence_thresholds

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VERDICTS = ("first", "second", "tie", "void")
-"""Who won, as the ask names the two. A tie is no evidence; void is a comparison without a verdict, no evidence either."""
+"""Who won, as the ask names the two. A tie is no evidence; void is a comparison without a verdict, and none either."""
 
 PRESENTATIONS = ("random", "both")
 """How two answers are put before the judge: in random order, or in both orders, where disagreement is a tie."""

@@ -111,9 +111,12 @@ def rounding(problem: Problem, statistics: Statistics) -> jax.Array:
     return ROUNDING * jnp.finfo(problem.dtype).eps * statistics.t.astype(problem.dtype)
 
 
+def _refutation(problem: Problem, state: EProcess, statistics: Statistics) -> jax.Array:
+    return state.peak - rounding(problem, statistics)
+
+
 def _verdict(problem: Problem, state: EProcess, statistics: Statistics) -> Verdict:
-    doubt = rounding(problem, statistics)
-    return common.verdict(state.peak - doubt, state.proofs, doubt)
+    return common.verdict(_refutation(problem, state, statistics), state.proofs, rounding(problem, statistics))
 
 
 def _thresholds(problem: Problem, delta: float) -> Thresholds:
@@ -121,7 +124,7 @@ def _thresholds(problem: Problem, delta: float) -> Thresholds:
     return Thresholds(level, level)
 
 
-E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, _thresholds, proven=True)
+E_PROCESS = StoppingRule(_init, _update, _evidence, _verdict, _thresholds, proven=True, refutation=_refutation)
 """Stop when every policy but one has been refuted: its log wealth once reached log(1 / delta).
 
 delta-PAC on every instance with a Condorcet winner, by the argument at the top of this module.

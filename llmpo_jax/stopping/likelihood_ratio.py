@@ -50,19 +50,31 @@ def _evidence(problem: Problem, state: State, statistics: Statistics) -> jax.Arr
     return statistics.refutation
 
 
+def _stylised_penalty(problem: Problem, statistics: Statistics) -> jax.Array:
+    return jnp.log1p(jnp.log(statistics.t.astype(problem.dtype)))
+
+
+def _stylised_refutation(problem: Problem, state: State, statistics: Statistics) -> jax.Array:
+    return statistics.refutation - _stylised_penalty(problem, statistics)
+
+
 def _stylised_verdict(problem: Problem, state: State, statistics: Statistics) -> Verdict:
-    penalty = jnp.log1p(jnp.log(statistics.t.astype(problem.dtype)))
-    return common.verdict(statistics.refutation - penalty, state, penalty)
+    penalty = _stylised_penalty(problem, statistics)
+    return common.verdict(_stylised_refutation(problem, state, statistics), state, penalty)
 
 
 def _stylised_thresholds(problem: Problem, delta: float) -> Thresholds:
     return Thresholds(-math.log(delta), -math.log(delta))
 
 
-def _kaufmann_koolen_verdict(problem: Problem, state: State, statistics: Statistics) -> Verdict:
+def _kaufmann_koolen_refutation(problem: Problem, state: State, statistics: Statistics) -> jax.Array:
     arms = problem.num_policies - 1
     penalty = 3 * arms * jnp.log1p(jnp.log1p(statistics.t.astype(problem.dtype) / arms))
-    return common.verdict(statistics.refutation - penalty, state)
+    return statistics.refutation - penalty
+
+
+def _kaufmann_koolen_verdict(problem: Problem, state: State, statistics: Statistics) -> Verdict:
+    return common.verdict(_kaufmann_koolen_refutation(problem, state, statistics), state)
 
 
 def deviation_threshold(x: float) -> float:
@@ -91,7 +103,15 @@ def _kaufmann_koolen_thresholds(problem: Problem, delta: float) -> Thresholds:
     return Thresholds(joint if problem.existence == "assumed" else deviation_threshold(level) * (1 + _ROUNDING), joint)
 
 
-STYLISED = StoppingRule(_init, _update_stylised, _evidence, _stylised_verdict, _stylised_thresholds, proven=False)
+STYLISED = StoppingRule(
+    _init,
+    _update_stylised,
+    _evidence,
+    _stylised_verdict,
+    _stylised_thresholds,
+    proven=False,
+    refutation=_stylised_refutation,
+)
 """Stop when min over k != leader of Z_k >= log((1 + log t) / delta): what papers plot (Garivier and Kaufmann 2016).
 
 Heuristic: NOT delta-PAC. On the instance `cyclic:17` it errs far more often than delta.
@@ -104,6 +124,7 @@ KAUFMANN_KOOLEN = StoppingRule(
     _kaufmann_koolen_verdict,
     _kaufmann_koolen_thresholds,
     proven=True,
+    refutation=_kaufmann_koolen_refutation,
 )
 """Stop when min over k != leader of Z_k >= 3 (K-1) log(1 + log(1 + t/(K-1))) + (K-1) T(log(1/delta)/(K-1)).
 

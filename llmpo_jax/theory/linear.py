@@ -83,6 +83,11 @@ def judged(statistics: LinearStatistics, first: jax.Array, second: jax.Array, wo
     return LinearComparison(pair_number(statistics.scores.shape[0], first, second), won == (first < second))
 
 
+def favours(statistics: LinearStatistics, first: jax.Array, second: jax.Array) -> jax.Array:
+    """bool, whether `first` has the better estimated score."""
+    return statistics.scores[first] > statistics.scores[second]
+
+
 def observe(problem: Problem, statistics: LinearStatistics, comparison: LinearComparison) -> LinearStatistics:
     """The statistics with one comparison more; the estimate waits for the next refresh."""
     this = vectors.one_hot(comparison.pair, statistics.counts.shape[0])

@@ -38,6 +38,14 @@ def judged(statistics: Statistics, first: jax.Array, second: jax.Array, won: jax
     )
 
 
+def favours(statistics: Statistics, first: jax.Array, second: jax.Array) -> jax.Array:
+    """bool, whether `first` has won more of the pair's comparisons or, where they are even, more against the field."""
+    entry = vectors.take(statistics.record, first, second)
+    wins, losses = vectors.take_two(statistics.totals, first, second).astype(statistics.pooling.dtype)
+    odds = strength.odds(wins, losses)
+    return jnp.where(entry[0] != entry[1], entry[0] > entry[1], odds[0] > odds[1])
+
+
 def observe(problem: Problem, statistics: Statistics, comparison: Comparison) -> Statistics:
     """The statistics with one comparison more."""
     first, second = comparison.first, comparison.second

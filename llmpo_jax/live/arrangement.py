@@ -1,0 +1,165 @@
+"""What an experiment is, fixed at its start and kept in the journal's header: policies, inputs, procedure, seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from llmpo_jax.arithmetic import pinned, root_key
+from llmpo_jax.engine.preparation import LARGEST_LIMIT, Settings, make_plan
+from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.live.protocol import PRESENTATIONS, Policy
+from llmpo_jax.models import identified
+from llmpo_jax.models.preference import checked_names
+from llmpo_jax.protocol import Problem
+from llmpo_jax.registry import nearest
+from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
+from llmpo_jax.theory.linear import make_design
+from llmpo_jax.theory.unstructured import check_existence
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrangement:
+    """The configuration of an experiment; `Experiment.create` says what the fields mean.
+
+    Raises:
+        ValueError: whatever is wrong, what was expected.
+    """
+
+    policies: tuple[str | Policy, ...]
+    inputs: tuple[Any, ...]
+    delta: float
+    sampler: str
+    stopping: str
+    existence: str
+    features: np.ndarray | None
+    seed: int
+    epsilon: float | None
+    presentation: str
+    extra: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if len(self.policies) < 2:
+            raise ValueError(f"policies has {len(self.policies)} entries, expected at least 2")
+        checked_names(self.names, len(self.policies))
+        specified = [policy for policy in self.policies if isinstance(policy, Policy)]
+        if specified and len(specified) < len(self.policies):
+            raise ValueError("policies holds names and specifications, expected either the ones or the others")
+        if not self.inputs:
+            raise ValueError("inputs is empty, expected at least one input")
+        if not 0 < self.delta < 1:
+            raise ValueError(f"delta = {self.delta!r}, expected a number strictly between 0 and 1")
+        if self.epsilon is not None and not 0 < self.epsilon < 0.5:
+            raise ValueError(f"epsilon = {self.epsilon!r}, expected a number strictly between 0 and 1/2")
+        if self.presentation not in PRESENTATIONS:
+            raise ValueError(f"presentation = {self.presentation!r}{nearest(str(self.presentation), PRESENTATIONS)}")
+        check_existence(self.existence)
+        root_key(self.seed)
+        if self.space.samplers.get(self.sampler).oracle:
+            raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
+        self.space.stopping.get(self.stopping)
+        if self.features is None:
+            return
+        if self.existence != "assumed":
+            raise ValueError(
+                f"existence = {self.existence!r}, expected 'assumed' with features: there is a best policy"
+            )
+        if len(self.features) != len(self.policies):
+            raise ValueError(f"features has {len(self.features)} rows, expected {len(self.policies)}, one a policy")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the policies."""
+        return tuple(policy.name if isinstance(policy, Policy) else policy for policy in self.policies)
+
+    @property
+    def space(self) -> Space:
+        """The policy space."""
+        return UNSTRUCTURED if self.features is None else STRUCTURED
+
+    @property
+    def level(self) -> float:
+        """The error of refutations: delta, half of it where equality may be proven, too."""
+        return self.delta if self.epsilon is None else self.delta / 2
+
+    def prepared(self) -> tuple[Procedure, Plan]:
+        """What the engine's functions take. What is to be known of the features comes as a `UserWarning`."""
+        count, design = len(self.policies), None
+        problem = Problem(count, self.existence)
+        if self.features is not None:
+            known = identified(self.features, self.names)
+            for warning in known.warnings:
+                warnings.warn(warning, stacklevel=4)
+            design, problem = make_design(known.coordinates), Problem(count, dimension=known.rank)
+        rules = self.space.samplers.get(self.sampler), self.space.stopping.get(self.stopping)
+        procedure = Procedure(problem, *rules, self.space)
+        settings = Settings((self.level,), (), LARGEST_LIMIT, self.existence, seed=self.seed)
+        with pinned():
+            return procedure, make_plan(procedure, np.full((count, count), 0.5), settings)._replace(design=design)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the header holds."""
+        policies = [dataclasses.asdict(p) if isinstance(p, Policy) else p for p in self.policies]
+        features = None if self.features is None else self.features.tolist()
+        return _plain(vars(self) | {"policies": policies, "features": features})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Arrangement:
+        """The arrangement that a header holds."""
+        policies = [p if isinstance(p, str) else _policy(p) for p in stored["policies"]]
+        return arranged(**{**stored, "policies": policies})
+
+    def difference(self, stored: Mapping[str, Any]) -> str | None:
+        """The first thing in which a header's configuration differs from this one, in words; None where none does."""
+        mine = self.as_json()
+        for name in mine:
+            was, now = stored.get(name), mine[name]
+            if was == now:
+                continue
+            if isinstance(was, list) and isinstance(now, list):
+                at = next((i for i, two in enumerate(zip(was, now, strict=False)) if two[0] != two[1]), None)
+                if at is None:
+                    return f"{name} had {len(was)} entries, now {len(now)}"
+                return f"{name}[{at}] was {_short(was[at])}, now {_short(now[at])}"
+            return f"{name} was {_short(was)}, now {_short(now)}"
+        return None
+
+
+def arranged(
+    policies: Sequence[str | Policy], inputs: Sequence[Any], *, features: Any = None, extra: Any = None, **others: Any
+) -> Arrangement:
+    """An arrangement from what a user gives."""
+    if isinstance(policies, str) or isinstance(inputs, str):
+        raise ValueError("policies and inputs, expected a sequence of each, not one string")
+    array = None if features is None else np.asarray(features, np.float64)
+    return Arrangement(
+        policies=tuple(policies), inputs=tuple(_plain(list(inputs))), features=array, extra=extra or {}, **others
+    )
+
+
+def _policy(stored: Mapping[str, Any]) -> Policy:
+    examples = tuple((question, answer) for question, answer in stored["examples"])
+    return Policy(**{**stored, "examples": examples, "stop": tuple(stored["stop"])})
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON gives it back: what is resumed is what was begun.
+
+    Raises:
+        ValueError: JSON cannot hold it.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"inputs, policies and extra, expected what JSON can hold: {error}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

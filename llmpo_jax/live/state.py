@@ -1,0 +1,58 @@
+"""The state of an experiment's procedure, with policies by their names: what the compiled programs work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from llmpo_jax.live import course
+from llmpo_jax.live.arrangement import Arrangement
+from llmpo_jax.live.programs import programs
+from llmpo_jax.live.protocol import Ask
+
+_OUTCOMES = {"first": course.WON, "second": course.LOST}
+
+
+class State:
+    """What is settled, and the sampler's own state.
+
+    Attributes:
+        procedure: of the engine.
+        order: int [K], the policy that the procedure gives each number.
+        rep: the engine's replication.
+    """
+
+    def __init__(self, arrangement: Arrangement) -> None:
+        self.procedure, self._plan = arrangement.prepared()
+        self._programs = programs(self.procedure)
+        self.rep = self._programs.start(self._plan)
+        self._names = arrangement.names
+        numbers = np.arange(len(self._names))
+        self.order = np.asarray(self.rep.identity.shuffled) if self.procedure.space.shuffled else numbers
+        self._number = {self._names[policy]: number for number, policy in enumerate(self.order)}
+
+    def choose(
+        self, number: int, unsettled: Sequence[Ask], verdicts: Mapping[int, str], sampler: Any
+    ) -> tuple[str, str, Any]:
+        """The pair of ask `number`, which follows the `unsettled` ones, and the state that it leaves `sampler` in."""
+        tail = [
+            (*self._numbers(ask), _OUTCOMES.get(verdicts.get(ask.id, ""), course.PENDING))
+            for ask in unsettled
+            if verdicts.get(ask.id, "first") in _OUTCOMES
+        ]
+        first, second, after = self._programs.ask(self._plan, self.rep._replace(sampler=sampler), tail, number)
+        return self._names[self.order[first]], self._names[self.order[second]], after
+
+    def settle(self, ask: Ask, verdict: str) -> course.View:
+        """What follows once a decided comparison is weighed."""
+        self.rep, view = self._programs.tell(self._plan, self.rep, *self._numbers(ask), verdict == "first")
+        return view
+
+    def chosen(self, sampler: Any) -> None:
+        """Keep the sampler's state."""
+        self.rep = self.rep._replace(sampler=sampler)
+
+    def _numbers(self, ask: Ask) -> tuple[int, int]:
+        return self._number[ask.first], self._number[ask.second]
