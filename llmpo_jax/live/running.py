@@ -131,12 +131,14 @@ class Runner:
         stored = self._experiment.recorded(key)
         if stored is not None:
             return stored
-        if key not in self._answers:
-            self._answers[key] = asyncio.create_task(self._call_policy(ask, name, policy, key))
+        task = self._answers.get(key)
+        if task is None:
+            task = self._answers[key] = asyncio.create_task(self._call_policy(ask, name, policy, key))
         try:
-            return await asyncio.shield(self._answers[key])
+            return await asyncio.shield(task)
         finally:
-            if self._answers[key].done():
+            # Another comparison may have waited for the same answer.
+            if task.done() and self._answers.get(key) is task:
                 del self._answers[key]
 
     async def _call_policy(self, ask: Ask, name: str, policy: Policy | str, key: str) -> str:
