@@ -21,6 +21,7 @@ from llmpo_jax.live.judge_settings import JudgeSettings, read_judge
 from llmpo_jax.live.protocol import PRESENTATIONS, Answer, Policy
 from llmpo_jax.live.settings import EndpointSettings, read_endpoint
 from llmpo_jax.live.tables import Table, rows
+from llmpo_jax.live.templates import used
 from llmpo_jax.protocol import EXISTENCE
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED
@@ -109,6 +110,8 @@ def read(path: str | os.PathLike[str]) -> Configuration:
 def _read(table: Table, path: Path) -> Configuration:
     base = path.parent
     folder = base / table.get("folder", str, path.stem)
+    if folder == path:
+        raise ValueError("folder is this file itself, expected the name of a folder as `folder`")
     inputs = rows(table.get("inputs", (str, list)), base, "inputs")
     if len(inputs) < 2:
         raise ValueError(f"inputs has {len(inputs)} rows, expected at least 2: what is proven is about their average")
@@ -118,6 +121,9 @@ def _read(table: Table, path: Path) -> Configuration:
     endpoint = read_endpoint(at)
     policies = grid.policies(table.get("policies", list), examples, inputs, model)
     judge = read_judge(table.table("judge"), inputs, base, endpoint, model)
+    for policy in policies:
+        if judge.kind == "exact" and used(policy.template, [judge.field]):
+            raise ValueError(f"policy {policy.name!r} is shown the right answer, expected no {{{judge.field}}}")
     arguments = _arguments(table.table("experiment"), policies, base)
     limits = _limits(table.table("limits"), policies, endpoint, judge)
     table.done()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import functools
 import json
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -45,7 +47,6 @@ class Endpoint:
         self._httpx = _import_httpx()
         self._secret = settings.secret()
         self._headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
-        self._verify = self._httpx.create_ssl_context()
         self._client: httpx.AsyncClient | None = None
         self._in_flight = 0
 
@@ -89,7 +90,7 @@ class Endpoint:
         for number in range(self.settings.tries):
             if number:
                 backoff = min(self.settings.backoff * 2 ** (number - 1), LONGEST_WAIT)
-                await asyncio.sleep(max(wait, backoff * random.uniform(0.5, 1.0)))
+                await asyncio.sleep(wait + backoff * random.uniform(0.5, 1.0))
             lost, wait = False, 0.0
             try:
                 async with asyncio.timeout(self.settings.timeout):
@@ -129,8 +130,8 @@ class Endpoint:
             return reason
         hint = ""
         if status in (401, 403):
-            where = f"in the variable {self.settings.key}" if self._secret else "named by `key`, none is"
-            hint = f"; expected a valid key {where}"
+            where = f"the variable {self.settings.key}" if self._secret else "a variable that `key` names"
+            hint = f"; expected a valid API key in {where}"
         elif status == 404:
             hint = "; expected an OpenAI-compatible base URL and a model that it has"
         raise ValueError(self._redacted(f"{self.settings.address} {reason}") + hint)
@@ -156,7 +157,7 @@ class Endpoint:
         """The client that all calls in flight share; the last one closes it: an event loop leaves none behind."""
         client = self._client or self._httpx.AsyncClient(
             headers=self._headers,
-            verify=self._verify,
+            verify=_certificates(),
             timeout=None,
             limits=self._httpx.Limits(max_connections=None),
         )
@@ -177,6 +178,12 @@ def _import_httpx() -> ModuleType:
     except ImportError:
         raise ValueError("httpx is not installed, expected it for calls: pip install 'llmpo-jax[live]'") from None
     return httpx
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Those that httpx trusts; slow to load, so once for all clients."""
+    return _import_httpx().create_ssl_context()
 
 
 def _turns(prompt: str, examples: list[tuple[str, str]]) -> list[dict[str, str]]:

@@ -105,10 +105,20 @@ def _grid(
     grid = _Grid(name, [], [])
     for (label, text), at, temperature, count in itertools.product(texts.items(), models, temperatures, shots):
         shown = tuple(examples[:count])
+        _check_examples(text, shown, inputs, table.name("template"))
         policy = Policy(name="", template=text, model=at, temperature=temperature, examples=shown, **common)
         grid.policies.append(policy)
         grid.parts.append((label, at, f"t={temperature:g}", f"{count}-shot"))
     return grid
+
+
+def _check_examples(text: str, shown: Sequence[tuple[Any, str]], inputs: Sequence[Any], place: str) -> None:
+    """That the examples have what the template asks of the inputs."""
+    asked = templates.used(text, templates.fields(inputs[0]))
+    for number, (example, _) in enumerate(shown, 1):
+        for name in asked:
+            if name not in templates.fields(example):
+                raise ValueError(f"examples, row {number}: no field {name!r}, expected it for {place} = {text!r}")
 
 
 def _templates(table: Table, inputs: Sequence[Any], numbering: dict[str, str]) -> dict[str, str]:

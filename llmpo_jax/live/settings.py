@@ -35,7 +35,8 @@ class EndpointSettings:
         prices: by model; what is not listed costs nothing.
         timeout: seconds that one try may take.
         tries: of one call.
-        backoff: seconds before the second try, doubled for each one after that; 50 to 100 % of it is waited.
+        backoff: seconds before the second try, doubled for each one after that; of it 50 to 100 % is waited, beyond
+            what the server asks for.
 
     Raises:
         ValueError: a value out of range, or a key variable that is not set. No message holds a key.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +44,17 @@ class Call:
     body: dict[str, Any]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that did not wait for its answer is no news."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class FakeServer:
     """A server as a context manager; every connection has a thread, so a `reply` that sleeps delays its own call alone.
 
@@ -55,8 +69,8 @@ class FakeServer:
     def __init__(self, reply: Callable[[dict[str, Any]], Reply] = lambda body: completion(asked(body))) -> None:
         self.reply = reply
         self.calls: list[Call] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._connections: set[socket.socket] = set()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -68,11 +82,12 @@ class FakeServer:
         self.stop()
 
     def stop(self) -> None:
-        """No new connection from now on."""
+        """As if it were killed: what is in flight is cut off, and nothing listens any more."""
         self._server.shutdown()
-        self._thread.join()
-        self._server.block_on_close = False
         self._server.server_close()
+        for connection in tuple(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
@@ -80,8 +95,20 @@ class FakeServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self) -> None:
+                super().setup()
+                fake._connections.add(self.connection)
+
+            def finish(self) -> None:
+                fake._connections.discard(self.connection)
+                super().finish()
+
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                if not sent:  # the client is gone
+                    self.close_connection = True
+                    return
+                body = json.loads(sent)
                 fake.calls.append(Call(self.path, dict(self.headers), body))
                 status, headers, text = fake.reply(body)
                 if not status:

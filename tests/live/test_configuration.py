@@ -285,6 +285,15 @@ BAD: list[tuple[str, str]] = [
     (GOOD + "stop = [3]\n", "policies[1].stop = 3, expected a text"),
     ('examples = ["a"]\n' + GOOD, "examples, row 1: 'a', expected the fields of an input and 'output'"),
     ('examples = [{output = "a"}]\n' + GOOD, "examples, row 1: {'output': 'a'}, expected the fields of an input"),
+    (
+        'examples = [{q = "a", output = "b"}]\n' + GOOD + "examples = 1\n",
+        "examples, row 1: no field 'input', expected",
+    ),
+    (
+        GOOD.replace("Say {input}", "{input}: {output}"),
+        "policy 'template-1' is shown the right answer, expec",
+    ),
+    ("folder = 'EXPERIMENT.toml'\n" + GOOD, "folder is this file itself, expected the name of a folder"),
     (GOOD.replace(JUDGE, ""), "judge.kind is missing, expected a text"),
     (
         GOOD.replace('"exact"', '"exactly"'),
