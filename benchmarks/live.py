@@ -22,7 +22,7 @@ from __future__ import annotations
 import time
 
 import common
-from living import contest, record, replay
+from living import contest, outcomes, record, replay
 
 
 def recorded(quick: bool) -> None:
@@ -35,8 +35,12 @@ def recorded(quick: bool) -> None:
 def replayed(quick: bool) -> None:
     table = record.load()
     for name, title, part in (
-        ("gaps", "Policies and their gaps", lambda: replay.gaps(table)),
-        ("misfit", "Linear Bradley-Terry models, every pair compared once on each input", lambda: replay.misfit(table)),
+        ("gaps", "Policies and their gaps", lambda: outcomes.gaps(table)),
+        (
+            "misfit",
+            "Linear models, every pair compared once on each input",
+            lambda: outcomes.misfit(table),
+        ),
     ):
         _shown(name, title, time.time(), part(), quick)
     started = time.time()

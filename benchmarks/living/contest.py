@@ -14,22 +14,17 @@ import common
 import numpy as np
 
 from llmpo_jax import Experiment
-from llmpo_jax.live.protocol import Answer, Judgement, Policy, Status
+from llmpo_jax.live.protocol import Answer, Policy, Status
 from llmpo_jax.theory.intervals import mean_interval
 
 from . import client, environment, replay, tasks
+from .judging import judge
 
 SAMPLERS = ("llm-po", "round-robin", "random-pair")
 IN_FLIGHT = 4
 MOST = 10_000
 """Comparisons of an experiment."""
 RESAMPLES = 10_000
-
-
-def judge(given: dict[str, str], first: str, second: str) -> Judgement:
-    """Who is right, where exactly one is."""
-    right = tasks.right(first, given["right"]), tasks.right(second, given["right"])
-    return Judgement("tie" if right[0] == right[1] else "first" if right[0] else "second", right)
 
 
 def experiment(address: str, task: tasks.Task, sampler: str, seed: int, calls: int) -> tuple[Status, float]:

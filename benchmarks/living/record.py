@@ -10,6 +10,7 @@ import common
 import numpy as np
 
 from . import client, environment, tasks
+from .judging import is_right
 
 SAMPLES = 3
 TABLE = common.RESULTS / "live_table.json"
@@ -23,7 +24,7 @@ def counted(address: str, task: tasks.Task, pairs: tuple[tuple[str, str], ...], 
     def one(job: tuple[int, int, int]) -> tuple[bool, int, int]:
         k, n, sample = job
         answer = client.complete(address, task.policies[k], pairs[n][0], SEED + 1000 * (samples * k + sample) + n)
-        return tasks.right(answer.text, pairs[n][1]), answer.usage.prompt_tokens, answer.usage.completion_tokens
+        return is_right(answer.text, pairs[n][1]), answer.usage.prompt_tokens, answer.usage.completion_tokens
 
     with ThreadPoolExecutor(4) as pool:
         found = np.array(list(pool.map(one, jobs)), np.int64)

@@ -1,4 +1,4 @@
-"""Tasks, prompt policies and the judge.
+"""Tasks and prompt policies.
 
 Tasks are those of Instruction Induction (Honovich et al., 2022): inputs with one right answer each, and instructions
 that people wrote. A policy is an instruction, with or without an example, at a temperature.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import string
 from dataclasses import dataclass
 
 import common
@@ -77,14 +76,3 @@ def _policy(number: int, instruction: str, examples: tuple[tuple[str, str], ...]
         max_tokens=MAX_TOKENS,
         stop=("\n",),
     )
-
-
-def normalised(text: str) -> str:
-    """First line, up to the first full stop, in lower case, hyphens as spaces, without punctuation."""
-    line = text.strip().partition("\n")[0].partition(".")[0].lower().replace("-", " ")
-    return " ".join(line.translate(str.maketrans("", "", string.punctuation)).split())
-
-
-def right(answer: str, expected: str) -> bool:
-    """Whether an answer is the expected one, both normalised."""
-    return normalised(answer) == normalised(expected)
