@@ -64,8 +64,9 @@ class Runner:
                     if not tasks:
                         break
                     done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
+                    for error in [task.exception() for task in done]:
+                        if error is not None:
+                            raise error
                     status = experiment.status()
                     self._progress(status)
                     if status.stop is not None:
@@ -120,7 +121,7 @@ class Runner:
 
     def _void(self, ask: Ask, who: str, error: CallFailed) -> None:
         self._last_failure = str(error)
-        self._experiment.tell(ask.id, "void", detail={"error": str(error)}, failed=who)
+        self._experiment.tell(ask.id, "void", usage=error.usage, detail={"error": str(error)}, failed=who)
 
     async def _answer(self, ask: Ask, name: str) -> str:
         """A policy's answer. At temperature 0 an input is answered once for all, elsewhere anew in every comparison."""

@@ -182,7 +182,7 @@ def test_policies_that_always_tie_use_the_inputs_up(tmp_path):
     ],
 )
 def test_bad_arguments_leave_nothing_behind(tmp_path, arguments: dict, message: str):
-    given = {"policies": ["a", "b"], "inputs": ["x", "y"]} | arguments
+    given: dict = {"policies": ["a", "b"], "inputs": ["x", "y"], **arguments}
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         lp.Experiment.create(tmp_path / "e", given.pop("policies"), given.pop("inputs"), **given)
     assert not (tmp_path / "e").exists()
