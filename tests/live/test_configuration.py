@@ -282,6 +282,7 @@ BAD: list[tuple[str, str]] = [
     (GOOD + "temperature = []\n", "policies[1].temperature = [], expected at least one value"),
     (GOOD + "examples = 1\n", "policies[1].examples = 1, expected a number of examples from 0 to 0"),
     (GOOD + "max_tokens = 0\n", "policies[1].max_tokens = 0, expected a whole number from 1"),
+    (GOOD + "max_tokens = true\n", "policies[1].max_tokens = True, expected a whole number"),
     (GOOD + "stop = [3]\n", "policies[1].stop = 3, expected a text"),
     ('examples = ["a"]\n' + GOOD, "examples, row 1: 'a', expected the fields of an input and 'output'"),
     ('examples = [{output = "a"}]\n' + GOOD, "examples, row 1: {'output': 'a'}, expected the fields of an input"),
