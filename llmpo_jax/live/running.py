@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FAILURES = 5
 """Comparisons running that fail because of one policy, or of the judge: nothing more is paid for then."""
 
+GRACE = 0.5
+"""Seconds that calls in flight have to return in when a run ends."""
+
 _OTHER = {"first": "second", "second": "first"}
 
 
@@ -79,6 +82,9 @@ class Runner:
 
     async def _abandon(self, tasks: set[asyncio.Task[None]]) -> None:
         """Let go of the calls in flight; what they would have given is not needed, or asked again."""
+        # What is nearly there is kept; and a connection is not cut while it is made, which would leave it open.
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
         left = [*tasks, *(task for task in self._answers.values() if not task.done())]
         for task in left:
             task.cancel()

@@ -86,7 +86,7 @@ class Table:
         """
         for key in self._values:
             if key not in self._known:
-                raise ValueError(f"unknown key {self.name(key)}{nearest(key, self._known)}")
+                raise ValueError(f"unknown key {self.name(key)}{nearest(key, dict.fromkeys(self._known))}")
 
 
 def typed(value: Any, kinds: Sequence[type], place: str) -> Any:
