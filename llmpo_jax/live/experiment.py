@@ -311,7 +311,7 @@ class Experiment:
 
     def _check_tell(self, record: Mapping[str, Any]) -> None:
         id, verdict = record["id"], record["verdict"]
-        if not isinstance(id, int) or not 1 <= id <= len(self._asks):
+        if not isinstance(id, int) or isinstance(id, bool) or not 1 <= id <= len(self._asks):
             raise ValueError(f"id = {id!r} was never asked, expected one of 1 to {len(self._asks)}")
         if id in self._verdicts:
             raise ValueError(f"id = {id} is told already ({self._verdicts[id]}), expected a pending one")

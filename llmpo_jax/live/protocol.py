@@ -29,7 +29,14 @@ class CallFailed(Exception):
     """A call of a policy or of the judge gave nothing usable, retries included: the comparison is void.
 
     What no retry can mend (a wrong key, an unknown model) is a ValueError, and ends the run.
+
+    Attributes:
+        usage: what it cost all the same, None where nothing is known of that.
     """
+
+    def __init__(self, reason: str, usage: Usage | None = None) -> None:
+        super().__init__(reason)
+        self.usage = usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,7 @@ class Policy:
         template: the prompt; `{input}`, or the fields of the input by name, are filled in.
         model: name at the endpoint.
         temperature: 0 for greedy decoding.
-        examples: (input, answer) pairs that are shown before.
+        examples: (input, answer) pairs that are shown before; an input is a text or its fields by name.
         max_tokens: of an answer.
         stop: texts at which an answer ends.
     """
@@ -50,7 +57,7 @@ class Policy:
     template: str = "{input}"
     model: str = ""
     temperature: float = 1.0
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[tuple[Any, str], ...] = ()
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FAILURES = 5
 """Comparisons running that fail because of one policy, or of the judge: nothing more is paid for then."""
 
+GRACE = 0.5
+"""Seconds that calls in flight have to return in when a run ends."""
+
 _OTHER = {"first": "second", "second": "first"}
 
 
@@ -64,8 +67,9 @@ class Runner:
                     if not tasks:
                         break
                     done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
+                    for error in [task.exception() for task in done]:
+                        if error is not None:
+                            raise error
                     status = experiment.status()
                     self._progress(status)
                     if status.stop is not None:
@@ -78,6 +82,9 @@ class Runner:
 
     async def _abandon(self, tasks: set[asyncio.Task[None]]) -> None:
         """Let go of the calls in flight; what they would have given is not needed, or asked again."""
+        # What is nearly there is kept; and a connection is not cut while it is made, which would leave it open.
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
         left = [*tasks, *(task for task in self._answers.values() if not task.done())]
         for task in left:
             task.cancel()
@@ -120,7 +127,7 @@ class Runner:
 
     def _void(self, ask: Ask, who: str, error: CallFailed) -> None:
         self._last_failure = str(error)
-        self._experiment.tell(ask.id, "void", detail={"error": str(error)}, failed=who)
+        self._experiment.tell(ask.id, "void", usage=error.usage, detail={"error": str(error)}, failed=who)
 
     async def _answer(self, ask: Ask, name: str) -> str:
         """A policy's answer. At temperature 0 an input is answered once for all, elsewhere anew in every comparison."""

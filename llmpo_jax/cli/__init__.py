@@ -1,0 +1,42 @@
+"""The command line: `llmpo-jax study | bound | identify | live`, one file a command."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import tyro
+
+from llmpo_jax.cli.bound import Bound
+from llmpo_jax.cli.identify import Identify
+from llmpo_jax.cli.live import Live
+from llmpo_jax.cli.study import Study
+
+
+def _note(message: Warning | str, *where: object) -> None:
+    """A warning as a user of the command line reads it."""
+    print(f"llmpo-jax: note: {message}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Best-policy identification from pairwise comparisons."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _note
+        _main(arguments)
+
+
+def _main(arguments: list[str] | None) -> None:
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            {"study": Study, "bound": Bound, "identify": Identify, "live": Live},
+            prog="llmpo-jax",
+            description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound.",
+            args=arguments,
+        )
+        command.run()
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # the reader, such as `head`, has had enough
+    except (ValueError, OSError) as error:
+        print(f"llmpo-jax: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,54 @@
+"""`llmpo-jax bound`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+
+from llmpo_jax import models
+from llmpo_jax.cli.console import console
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What no procedure can beat on an instance: characteristic time, lower bound, optimal proportions.
+
+    For example:
+
+    llmpo-jax bound bradley-terry:16 --delta 0.05
+
+    llmpo-jax bound wins.csv --delta 0.1 1e-10 --json
+
+    llmpo-jax bound linear-bradley-terry:32,8 --delta 0.05
+    """
+
+    source: tyro.conf.Positional[str]
+    """An instance (`cyclic:17`) or a CSV file."""
+    delta: tuple[float, ...] = (0.05,)
+    """Error levels in (0, 1)."""
+    assume: Literal["unstructured", "structured"] | None = None
+    """Policy space; by default structured for linear instances. Plain Bradley-Terry has one-hot features there."""
+    json: bool = False
+    """Print JSON instead of words and a table."""
+
+    def run(self) -> None:
+        from llmpo_jax.report import words
+        from llmpo_jax.report.console import allocation_table
+
+        source = models.load(self.source)
+        missing = source.battles is not None and source.battles.never_compared
+        if missing and models.condorcet_winner(source.model) is None:
+            raise ValueError(
+                f"source {self.source!r}: by the win rates no policy beats all others, whatever the pairs never "
+                "compared would show; without a winner there is nothing to bound"
+            )
+        finding = words.bound(source, self.delta, self.assume)
+        if self.json:
+            print(json.dumps(finding, indent=1))
+            return
+        for line in words.bound_in_words(finding):
+            console.print(line, soft_wrap=True)
+        console.print(allocation_table(finding))

@@ -1,0 +1,21 @@
+"""Verdicts settled in ask order keep the level however late they come; settled on arrival they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.living.flight import Setting, simulate
+
+RUNS, DELTA = 200, 0.1
+MOST = int(stats.binom.isf(1e-6, RUNS, DELTA))
+"""Errors that a procedure of level `DELTA` exceeds with probability at most 1e-6."""
+
+
+@pytest.mark.parametrize("on_arrival", [False, True])
+def test_late_wins(on_arrival: bool):
+    """Two equal policies, one with wins that take ten times as long as losses, 32 in flight."""
+    setting = Setting(32, on_arrival=on_arrival, slow_wins=10.0, limit=200)
+    _, named, _ = simulate(np.full((2, 2), 0.5), setting, DELTA, RUNS)
+    assert ((named == 1).sum() > MOST) == on_arrival
