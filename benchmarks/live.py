@@ -1,6 +1,6 @@
 """A real LLM, offline: LLM-PO chooses the best of 16 prompt policies for SmolLM2-135M-Instruct.
 
-    python benchmarks/live.py                  about 45 minutes on 2 cores; needs the package index, once
+    python benchmarks/live.py                  about 80 minutes on 2 cores; needs the package index, once
     python benchmarks/live.py --only replay    one part: record, replay or live
     python benchmarks/live.py --quick          few inputs and replications, nothing is kept
 
@@ -52,7 +52,7 @@ def replayed(quick: bool) -> None:
 
 def lived(quick: bool) -> None:
     started = time.time()
-    rows = contest.contest(seeds=1, calls=50) if quick else contest.contest(seeds=3, calls=1000)
+    rows = contest.contest(seeds=1, calls=50) if quick else contest.contest(seeds=3, calls=1500)
     _shown("runs", "Experiments", started, rows, quick)
     costs = contest.costs(rows)
     common.show("Means over the runs, undecided ones at the limit", costs)

@@ -110,13 +110,11 @@ def improvement(rows: list[dict], table: dict) -> list[dict]:
         ]
         right = held_out[chosen].mean(axis=0)
         line: dict[str, Any] = {"task": name, "held-out inputs": held_out.shape[1], "chosen": right.mean()}
-        others = {"average": held_out.mean(axis=0), "first listed": held_out[0], "best of all": None}
-        for label, other in others.items():
-            if other is None:
-                line[label] = held_out.mean(axis=1).max()
-                continue
+        line["best of all"] = held_out.mean(axis=1).max()
+        for label, other in (("average", held_out.mean(axis=0)), ("first listed", held_out[0])):
             low, high = _bootstrap(right - other)
-            line |= {label: other.mean(), f"gain on {label}": (right - other).mean(), "low": low, "high": high}
+            gain = {"gain": (right - other).mean(), "low": low, "high": high}
+            line |= {label: other.mean(), **{f"{measure} on {label}": value for measure, value in gain.items()}}
         found.append(line)
     return found
 
