@@ -1,8 +1,8 @@
 """Several comparisons in flight: what settling verdicts in ask order protects from, and what waiting costs.
 
-    python benchmarks/in_flight.py            (about 6 minutes on two cores; `--quick` for a look)
+    python benchmarks/in_flight.py            (about 15 minutes on one core; `--quick` for a look)
 
-Two tables, kept in results/in_flight_errors.json and results/in_flight_cost.json.
+Three tables, kept in results/in_flight_*.json; `--only PART` for one of them.
 
 Errors: two policies that are equal (mu = 1/2), so that neither may be refuted in more than a share delta of the runs,
 where a win of the first takes ten times as long as a loss. Verdicts are settled in ask order, as `lp.Experiment` does,
@@ -10,16 +10,23 @@ or on arrival, which is no proof and fails.
 
 Cost: comparisons asked until the winner is proven, as a multiple of those with one in flight, where the sampler
 believes that pending comparisons are won by their favourites, or ignores them. Verdicts return after exponential times.
+`settled` are the decided comparisons that count, `asked` all of them, with those still in flight at the end.
+
+Speed: seconds to the first ask where nothing was compiled before (but after the import), milliseconds to ask and to
+tell, each safe on disk.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import common
 import numpy as np
 from living.flight import Setting, simulate
+from speed import child
 
 import llmpo_jax as lp
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
@@ -72,13 +79,58 @@ def cost(sources: list[str], runs: int) -> list[dict[str, Any]]:
     return rows
 
 
+def waits(num_policies: int, dimension: int | None) -> dict[str, float]:
+    """Seconds to the first ask, and milliseconds that asking and telling take later on, in this process."""
+    names = [f"policy {k}" for k in range(num_policies)]
+    features = None if dimension is None else np.random.default_rng(0).normal(size=(num_policies, dimension))
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        with lp.Experiment.create(
+            Path(folder) / "e", names, ["one", "two"], delta=1e-100, features=features
+        ) as experiment:
+            (ask,) = experiment.ask()
+            first = time.perf_counter() - started
+            times = []
+            for _ in range(300):
+                told = "first" if names.index(ask.first) < names.index(ask.second) else "second"
+                started = time.perf_counter()
+                experiment.tell(ask.id, told)
+                between = time.perf_counter()
+                (ask,) = experiment.ask()
+                times.append((time.perf_counter() - between, between - started))
+    ask_ms, tell_ms = 1000 * np.median(times[20:], axis=0)
+    return {"first ask, s": first, "ask, ms": float(ask_ms), "tell, ms": float(tell_ms)}
+
+
+def speed() -> list[dict[str, Any]]:
+    """`waits` in a process of its own for each shape, nothing compiled before."""
+    rows = []
+    for num_policies, dimension in ((8, None), (64, None), (32, 8)):
+        code = f"import json, in_flight as f; print(json.dumps(f.waits({num_policies}, {dimension})))"
+        rows.append({"K": num_policies, "d": dimension or 0, **child(code)})
+    return rows
+
+
 if __name__ == "__main__":
-    quick = common.parser(__doc__).parse_args().quick
-    started = time.time()
-    found = errors(200 if quick else 2000)
-    common.show("A true winner is refuted within 200 comparisons, delta = 0.1", found)
-    costs = cost(SOURCES[:1] if quick else SOURCES, 50 if quick else 500)
-    common.show("Comparisons until the winner is proven, delta = 0.1", costs)
-    if not quick:
-        common.keep("in_flight_errors", found, started)
-        common.keep("in_flight_cost", costs, started)
+    parser = common.parser(__doc__)
+    parser.add_argument("--only", choices=("errors", "cost", "speed"), help="run one part")
+    options = parser.parse_args()
+    quick = options.quick
+    parts = {
+        "errors": (
+            "A true winner is refuted within 200 comparisons, delta = 0.1",
+            lambda: errors(200 if quick else 2000),
+        ),
+        "cost": (
+            "Comparisons until the winner is proven, delta = 0.1",
+            lambda: cost(SOURCES[:1] if quick else SOURCES, 50 if quick else 500),
+        ),
+        "speed": ("Waiting for an experiment, nothing compiled before", speed),
+    }
+    for name, (title, part) in parts.items():
+        if options.only in (None, name):
+            started = time.time()
+            rows = part()
+            common.show(title, rows)
+            if not quick:
+                common.keep(f"in_flight_{name}", rows, started)

@@ -41,7 +41,9 @@ def create(folder: Path, count: int, **arguments: Any) -> lp.Experiment:
 
 def drive(experiment: lp.Experiment, answers: Any, limit: int = 20_000) -> lp.Experiment:
     """Until it ends, one comparison at a time."""
-    while experiment.status().stop is None and len(experiment.comparisons) < limit:
-        (ask,) = experiment.ask()
-        experiment.tell(ask.id, answers(ask))
+    for _ in range(limit):
+        asks = experiment.ask()  # none once it has ended
+        if not asks:
+            break
+        experiment.tell(asks[0].id, answers(asks[0]))
     return experiment

@@ -29,7 +29,7 @@ UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names(
 STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
 ]
-LIMIT = 600
+LIMIT = 300
 RUN: dict = {"deltas": (0.1, 0.05), "budgets": (40, LIMIT), "max_comparisons": LIMIT}
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from benchmarks.living.flight import Setting, simulate
 
-RUNS, DELTA = 200, 0.1
+RUNS, DELTA = 100, 0.1
 MOST = int(stats.binom.isf(1e-6, RUNS, DELTA))
 """Errors that a procedure of level `DELTA` exceeds with probability at most 1e-6."""
 
