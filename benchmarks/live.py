@@ -52,7 +52,7 @@ def replayed(quick: bool) -> None:
 
 def lived(quick: bool) -> None:
     started = time.time()
-    rows = contest.contest(seeds=1, calls=50) if quick else contest.contest(seeds=3, calls=1500)
+    rows = contest.contest(seeds=1, calls=50) if quick else contest.contest(seeds=2, calls=1000)
     _shown("runs", "Experiments", started, rows, quick)
     costs = contest.costs(rows)
     common.show("Means over the runs, undecided ones at the limit", costs)

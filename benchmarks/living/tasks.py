@@ -18,6 +18,8 @@ from llmpo_jax.live.protocol import Policy
 
 FOLDER = common.DATA / "tasks"
 NAMES = ("singular_to_plural", "first_word_letter", "larger_animal", "sentiment")
+LIVE = ("first_word_letter", "singular_to_plural", "sentiment")
+"""Those in whose table one policy beats all others."""
 INSTRUCTIONS = 4
 SHOTS = (0, 1)
 TEMPERATURES = (0.0, 1.0)
