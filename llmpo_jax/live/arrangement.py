@@ -112,8 +112,7 @@ class Arrangement:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Arrangement:
         """The arrangement that a header holds."""
-        policies = [p if isinstance(p, str) else _policy(p) for p in stored["policies"]]
-        return arranged(**{**stored, "policies": policies})
+        return arranged(**stored)
 
     def difference(self, stored: Mapping[str, Any]) -> str | None:
         """The first thing in which a header's configuration differs from this one, in words; None where none does."""
@@ -132,20 +131,30 @@ class Arrangement:
 
 
 def arranged(
-    policies: Sequence[str | Policy], inputs: Sequence[Any], *, features: Any = None, extra: Any = None, **others: Any
+    policies: Sequence[str | Policy | Mapping[str, Any]],
+    inputs: Sequence[Any],
+    *,
+    features: Any = None,
+    extra: Any = None,
+    **others: Any,
 ) -> Arrangement:
-    """An arrangement from what a user gives."""
+    """An arrangement from what a user gives; a policy is a name, a `Policy`, or its fields by name."""
     if isinstance(policies, str) or isinstance(inputs, str):
         raise ValueError("policies and inputs, expected a sequence of each, not one string")
     array = None if features is None else np.asarray(features, np.float64)
-    return Arrangement(
-        policies=tuple(policies), inputs=tuple(_plain(list(inputs))), features=array, extra=extra or {}, **others
-    )
+    chosen = tuple(_policy(policy) if isinstance(policy, Mapping) else policy for policy in policies)
+    return Arrangement(policies=chosen, inputs=tuple(_plain(list(inputs))), features=array, extra=extra or {}, **others)
 
 
-def _policy(stored: Mapping[str, Any]) -> Policy:
-    examples = tuple((question, answer) for question, answer in stored["examples"])
-    return Policy(**{**stored, "examples": examples, "stop": tuple(stored["stop"])})
+def _policy(given: Mapping[str, Any]) -> Policy:
+    known = [field.name for field in dataclasses.fields(Policy)]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"policies has a field {name!r}{nearest(name, known)}")
+    if "name" not in given:
+        raise ValueError(f"policies has an entry without a name: {dict(given)}")
+    examples = tuple((question, answer) for question, answer in given.get("examples", ()))
+    return Policy(**{**given, "examples": examples, "stop": tuple(given.get("stop", ()))})
 
 
 def _plain(value: Any) -> Any:

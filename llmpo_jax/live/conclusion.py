@@ -11,6 +11,7 @@ from llmpo_jax.live.arrangement import Arrangement
 from llmpo_jax.live.course import View
 from llmpo_jax.live.protocol import Ask, Policy
 from llmpo_jax.live.shares import ORDER_SHARE, Equivalence, OrderFollowing
+from llmpo_jax.live.state import MOST_TIES
 from llmpo_jax.protocol import CENSORED, NO_WINNER
 
 
@@ -41,7 +42,8 @@ class Conclusion:
         epsilon = arrangement.epsilon
         self._equal = None if epsilon is None else Equivalence(count, epsilon, arrangement.delta / 2)
         self._order_following = OrderFollowing()
-        self._tied: dict[frozenset[str], set[int] | None] = {}
+        self._tied: dict[frozenset[str], list[int] | None] = {}
+        self._distinct = len({arrangement.inputs.index(given) for given in arrangement.inputs})
 
     def settle(self, ask: Ask, verdict: str, shown_first: bool | None, rep: Replication, view: View | None) -> None:
         """Weigh the next comparison; `view` is what follows from it where it is decided."""
@@ -89,20 +91,24 @@ class Conclusion:
         )
 
     def _watch_ties(self, ask: Ask, verdict: str) -> None:
-        """Two policies that always give the same answers, and tie on every input, will never be told apart."""
+        """The two least refuted policies always give the same answers: no comparison will tell them apart.
+
+        The sampler had time to look for an opponent that does: it is asked for their pair over and over.
+        """
         pair, inputs = frozenset((ask.first, ask.second)), self._arrangement.inputs
-        tied = self._tied.setdefault(pair, set() if self._deterministic(pair) else None)
+        tied = self._tied.setdefault(pair, [] if self._deterministic(pair) else None)
         if tied is None:
             return
         if verdict != "tie":
             self._tied[pair] = None
             return
-        tied.add(inputs.index(ask.input))
-        if len(tied) == len(set(map(repr, inputs))):
+        tied.append(inputs.index(ask.input))
+        least = [self._arrangement.names[k] for k in np.argsort(self.refutation, kind="stable")[:2]]
+        if pair == set(least) and len(set(tied)) == self._distinct and len(tied) >= max(MOST_TIES, 2 * len(inputs)):
             self.stop = (
                 "inputs",
-                f"{ask.first} and {ask.second}, both at temperature 0, tie on each of the {len(inputs)} inputs: they "
-                "cannot be told apart by these.",
+                f"{least[0]} and {least[1]}, the two least refuted policies, both at temperature 0, tie on each of the "
+                f"{len(inputs)} inputs: nothing tells them apart.",
             )
 
     def _deterministic(self, pair: frozenset[str]) -> bool:

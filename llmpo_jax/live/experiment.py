@@ -69,7 +69,7 @@ class Experiment:
     def create(
         cls,
         folder: str | Path,
-        policies: Sequence[str | Policy],
+        policies: Sequence[str | Policy | Mapping[str, Any]],
         inputs: Sequence[Any],
         *,
         delta: float = 0.05,
@@ -87,7 +87,7 @@ class Experiment:
 
         Args:
             folder: where its journal is kept.
-            policies: K names, or specifications.
+            policies: K names, or specifications (`Policy`, or its fields by name).
             inputs: what they are to answer, anything that JSON can hold; drawn uniformly with replacement.
             delta: the error allowed, in (0, 1).
             sampler, stopping: names (`llmpo_jax.samplers`, `llmpo_jax.stopping`, and `structured` in either).
@@ -202,7 +202,7 @@ class Experiment:
         asks, sampler, samplers = [], self._state.rep.sampler, []
         for number in range(len(self._asks) + 1, len(self._asks) + n + 1):
             unsettled = [*self._asks[self._settled :], *asks]
-            first, second, sampler = self._state.choose(number, unsettled, self._verdicts, sampler)
+            first, second, sampler = self._state.choose(number, unsettled, self._verdicts, sampler, self._tally)
             asks.append(self._ask(number, first, second))
             samplers.append(sampler)
         self._book.append([{"type": "ask", **vars(ask)} for ask in asks])
@@ -347,7 +347,7 @@ class Experiment:
             if ask.id != len(self._asks) + 1:
                 raise ValueError(f"ask {ask.id} follows ask {len(self._asks)}")
             unsettled, sampler = self._asks[self._settled :], self._state.rep.sampler
-            first, second, sampler = self._state.choose(ask.id, unsettled, self._verdicts, sampler)
+            first, second, sampler = self._state.choose(ask.id, unsettled, self._verdicts, sampler, self._tally)
             if (first, second) != (ask.first, ask.second) and not self.notes:
                 self.notes.append(
                     f"from ask {ask.id} on, pairs differ from what would be asked here (another version or machine); "

@@ -20,7 +20,10 @@ Record = dict[str, Any]
 
 
 def _line(record: Record) -> bytes:
-    body = json.dumps(record, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
+    try:
+        body = json.dumps(record, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{record['type']}, expected what JSON can hold: {error}") from None
     data = body.encode(errors="replace")  # half of a surrogate pair, which a model may return, is no text
     return data[:-1] + f', "crc": "{_checksum(data)}"}}\n'.encode()
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import llmpo_jax as lp
-from llmpo_jax.live.protocol import Policy
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
@@ -156,9 +155,30 @@ def test_a_leaning_judge_is_told_and_not_stopped(tmp_path):
 
 
 def test_policies_that_always_tie_use_the_inputs_up(tmp_path):
-    policies = [Policy(name=name, temperature=0.0) for name in ("a", "b")]
+    policies = [{"name": name, "temperature": 0.0} for name in ("a", "b", "c")]
     with lp.Experiment.create(tmp_path / "e", policies, ["x", "y", "z"]) as experiment:
-        assert drive(experiment, lambda ask: "tie", 100).status().stop == "inputs"
+        losing = drive(
+            experiment, lambda ask: "second" if ask.first == "c" else "first" if ask.second == "c" else "tie", 200
+        )
+        status = losing.status()
+    assert status.stop == "inputs" and status.winner is None
+
+
+def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
+    """p1 and p2 give the same answers, which p0 beats two times in three: all is decided by p0 against either."""
+    rng = np.random.default_rng(0)
+
+    def answers(ask):
+        if {ask.first, ask.second} == {"p1", "p2"}:
+            return "tie"
+        if "p3" in (ask.first, ask.second):
+            return "second" if ask.first == "p3" else "first"
+        return "first" if (ask.first == "p0") == (rng.random() < 0.67) else "second"
+
+    with create(tmp_path / "e", 4) as experiment:
+        status = drive(experiment, answers, 1500).status()
+    assert status.winner == "p0"
+    assert status.ties < status.decided
 
 
 @pytest.mark.parametrize(
