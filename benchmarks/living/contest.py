@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import tempfile
 import time
@@ -59,13 +60,10 @@ def contest(seeds: int, calls: int) -> list[dict]:
     """Experiments on each task with each sampler, one a seed."""
     rows = []
     with environment.serving() as address:
-        for name in tasks.LIVE:
-            task = tasks.load(name)
-            for seed in range(seeds):
-                for sampler in SAMPLERS:
-                    status, seconds = experiment(address, task, sampler, seed, calls)
-                    rows.append({"task": name, "sampler": sampler, "seed": seed, **_row(status, seconds)})
-                    common.console.print(rows[-1])
+        for seed, name, sampler in itertools.product(range(seeds), tasks.LIVE, SAMPLERS):
+            status, seconds = experiment(address, tasks.load(name), sampler, seed, calls)
+            rows.append({"task": name, "sampler": sampler, "seed": seed, **_row(status, seconds)})
+            common.console.print(rows[-1])
     return rows
 
 
