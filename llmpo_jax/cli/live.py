@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import dataclasses
 import json
@@ -77,13 +78,10 @@ class Run:
         generate, judge = configured.generate(), configured.judge()
         with _experiment(configured) as experiment:
             _notes(experiment)
-            status = experiment.status()
+            status = None
             with live_display.display(console, experiment.arrangement.delta) as show:
-                try:
-                    if status.stop not in ENDED[:4]:
-                        status = asyncio.run(experiment.run(generate, judge, progress=show, **configured.limits))
-                except KeyboardInterrupt:
-                    status = None
+                with contextlib.suppress(KeyboardInterrupt):
+                    status = asyncio.run(experiment.run(generate, judge, progress=show, **configured.limits))
             if status is None:
                 console.print("Stopped. What is paid for is kept: the same command goes on.")
                 raise SystemExit(130)

@@ -9,7 +9,7 @@ import json
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -169,7 +169,17 @@ class Endpoint:
             self._in_flight -= 1
             if not self._in_flight:
                 self._client = None
-                await client.aclose()
+                await _to_the_end(client.aclose())
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` to its end even where the task is cancelled meanwhile: half-closed, a client leaves sockets open."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _import_httpx() -> ModuleType:

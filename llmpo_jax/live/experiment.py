@@ -185,6 +185,11 @@ class Experiment:
         return [ask for ask in self._asks[self._settled :] if ask.id not in self._verdicts]
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing more will be asked: what is settled ends it, not a limit."""
+        return self._conclusion.stop is not None
+
+    @property
     def comparisons(self) -> list[tuple[Ask, str]]:
         """All asks that are told, with their verdicts, in ask order."""
         return [(ask, self._verdicts[ask.id]) for ask in self._asks if ask.id in self._verdicts]
@@ -197,7 +202,7 @@ class Experiment:
         """
         if n < 1:
             raise ValueError(f"n = {n!r}, expected at least 1 comparison to ask for")
-        if self._conclusion.stop is not None:
+        if self.ended:
             return []
         asks, sampler, samplers = [], self._state.rep.sampler, []
         for number in range(len(self._asks) + 1, len(self._asks) + n + 1):
@@ -242,9 +247,9 @@ class Experiment:
             record["failed"] = failed
         self._check_tell(record)
         self._book.append([record])
-        ended = self._conclusion.stop
+        before = self.ended
         self._told(record)
-        if self._conclusion.stop is not None and ended is None:
+        if self._conclusion.stop is not None and not before:
             stop, reason = self._conclusion.stop
             self._book.append([{"type": "stop", "stop": stop, "reason": reason}])
 
@@ -324,7 +329,7 @@ class Experiment:
         ask = self._asks[record["id"] - 1]
         self._verdicts[ask.id] = record["verdict"]
         self._tally.told(ask, record)
-        while self._settled < len(self._asks) and self._conclusion.stop is None:
+        while self._settled < len(self._asks) and not self.ended:
             ask = self._asks[self._settled]
             if ask.id not in self._verdicts:
                 break

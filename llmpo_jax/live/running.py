@@ -52,7 +52,7 @@ class Runner:
         if max_comparisons is not None and max_comparisons < 1:
             raise ValueError(f"max_comparisons = {max_comparisons!r}, expected at least 1")
         experiment = self._experiment
-        waiting = experiment.pending if experiment.status().stop not in ("winner", "no-winner", "equal") else []
+        waiting = [] if experiment.ended else experiment.pending
         tasks: set[asyncio.Task[None]] = set()
         limit: tuple[str, str] | None = None
         with ThreadPoolExecutor(2 * in_flight, "calls") as self._threads:
@@ -70,13 +70,12 @@ class Runner:
                     for error in [task.exception() for task in done]:
                         if error is not None:
                             raise error
-                    status = experiment.status()
-                    self._progress(status)
-                    if status.stop is not None:
+                    self._progress(experiment.status())
+                    if experiment.ended:
                         break
             finally:
                 await self._abandon(tasks)
-        if limit is not None and experiment.status().stop is None:
+        if limit is not None and not experiment.ended:
             experiment.pause(*limit)
         return experiment.status()
 
