@@ -79,9 +79,9 @@ class Run:
         with _experiment(configured) as experiment:
             _notes(experiment)
             status = None
-            with live_display.display(console, experiment.arrangement.delta) as show:
-                with contextlib.suppress(KeyboardInterrupt):
-                    status = asyncio.run(experiment.run(generate, judge, progress=show, **configured.limits))
+            shown = live_display.display(console, experiment.arrangement.delta)
+            with shown as show, contextlib.suppress(KeyboardInterrupt):
+                status = asyncio.run(experiment.run(generate, judge, progress=show, **configured.limits))
             if status is None:
                 console.print("Stopped. What is paid for is kept: the same command goes on.")
                 raise SystemExit(130)

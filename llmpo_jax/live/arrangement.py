@@ -72,6 +72,7 @@ class Arrangement:
             )
         if len(self.features) != len(self.policies):
             raise ValueError(f"features has {len(self.features)} rows, expected {len(self.policies)}, one a policy")
+        identified(self.features, self.names)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -119,7 +119,6 @@ class Experiment:
             presentation=presentation,
             extra=extra,
         )
-        arrangement.prepared()
         if journal.exists(folder):
             return cls._resumed(folder, arrangement, resume)
         versions = {"llmpo_jax": version("llmpo-jax"), "jax": version("jax"), "python": platform.python_version()}

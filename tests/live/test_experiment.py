@@ -197,6 +197,7 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"presentation": "bth"}, "did you mean 'both'"),
         ({"seed": -1}, "seed = -1"),
         ({"features": np.ones((3, 2))}, "features has 3 rows, expected 2"),
+        ({"features": np.ones((2, 2))}, "features"),
         ({"features": np.eye(2), "sampler": "llm-po-oracle"}, "told the truth"),
         ({"features": np.eye(2), "existence": "certify"}, "expected 'assumed'"),
     ],
