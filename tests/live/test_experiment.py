@@ -32,6 +32,12 @@ LIMIT = 300
 RUN: dict = {"deltas": (0.1, 0.05), "budgets": (40, LIMIT), "max_comparisons": LIMIT}
 
 
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """Hundreds of asks and tells in every test wait for no disk; that all is safe there is for test_journal.py."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
 @pytest.mark.parametrize(("sampler", "stopping", "existence"), UNSTRUCTURED)
 def test_one_in_flight_decides_as_the_engine(tmp_path, sampler: str, stopping: str, existence: str):
     arguments = {"sampler": sampler, "stopping": stopping, "existence": existence, "seed": 2**40 + 7}
