@@ -199,6 +199,11 @@ class Status:
     stop: str | None
     reason: str | None
 
+    @property
+    def cost(self) -> float:
+        """Of all calls, in the currency of the prices."""
+        return self.usage.cost
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -10,6 +10,9 @@ from llmpo_jax.live.protocol import STOPS, Standing, Status, Usage
 from llmpo_jax.report.words import count
 from llmpo_jax.theory.intervals import clopper_pearson
 
+MANY = 20
+"""Ties without any decision from which on this is remarked."""
+
 
 def lines(status: Status) -> list[str]:
     """The status, verdict first."""
@@ -21,6 +24,10 @@ def lines(status: Status) -> list[str]:
             f"least refuted rival: {status.evidence:.2f} of {status.threshold:.2f} nats."
         )
     found.append(comparisons(status))
+    if not status.decided and status.ties >= MANY:
+        found.append(
+            "Nothing is decided: the judge finds both answers equal every time. See what they are in the journal."
+        )
     found.append(spent(status.usage))
     if status.left is not None:
         found.append(f"About {count(status.left)} more comparisons, by the bound at the present estimate.")

@@ -223,6 +223,14 @@ def test_the_display_on_a_terminal_and_without(tmp_path) -> None:
     assert len(lines) == 1 and lines[0].startswith("日本語 [x] leads, ") and "of 3.00" in lines[0]
 
 
+def test_a_judge_that_decides_nothing_is_remarked(tmp_path) -> None:
+    with lp.Experiment.create(tmp_path / "e", ["a", "b"], ["x", "y"]) as experiment:
+        for number in range(1, 21):
+            assert "Nothing is decided" not in " ".join(live_words.lines(experiment.status())), number
+            experiment.tell(experiment.ask()[0].id, "tie")
+        assert "Nothing is decided" in " ".join(live_words.lines(experiment.status()))
+
+
 def test_the_report_escapes_names(tmp_path) -> None:
     with _experiment(tmp_path / "e") as experiment:
         written = live_report.write(experiment, "llmpo-jax live run <x>", "exact match")

@@ -57,7 +57,7 @@ def test_costs_are_counted_and_limited(tmp_path):
     seen = []
     status = run(create(tmp_path / "e", delta=1e-9), generate_later, max_cost=20.0, progress=seen.append)
     assert status.stop == "cost" and status.reason is not None and "of the 20 allowed. Undecided" in status.reason
-    assert 20 <= status.usage.cost <= 20 + 8 * 2 * 0.5
+    assert 20 <= status.cost <= 20 + 8 * 2 * 0.5
     assert status.usage.prompt_tokens == 10 * status.usage.calls
     assert [s.usage.cost for s in seen] == sorted(s.usage.cost for s in seen)
     with lp.Experiment.open(tmp_path / "e") as again:
