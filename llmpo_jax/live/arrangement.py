@@ -48,6 +48,10 @@ class Arrangement:
         if len(self.policies) < 2:
             raise ValueError(f"policies has {len(self.policies)} entries, expected at least 2")
         checked_names(self.names, len(self.policies))
+        if "judge" in self.names:
+            raise ValueError(
+                "policies has one named 'judge', expected another name: calls of the judge are kept under it"
+            )
         specified = [policy for policy in self.policies if isinstance(policy, Policy)]
         if specified and len(specified) < len(self.policies):
             raise ValueError("policies holds names and specifications, expected either the ones or the others")

@@ -323,6 +323,12 @@ class Experiment:
             raise ValueError(f"verdict = {verdict!r}{nearest(str(verdict), VERDICTS)}")
         if record.get("failed") not in (None, "judge", *self.names):
             raise ValueError(f"failed = {record['failed']!r}{nearest(str(record['failed']), ('judge', *self.names))}")
+        detail = record.get("detail", {})
+        if detail.get("shown") not in (None, *VERDICTS):
+            raise ValueError(f"detail: shown = {detail['shown']!r}{nearest(str(detail['shown']), VERDICTS)}")
+        right = detail.get("right")
+        if right is not None and not (isinstance(right, list | tuple) and [type(x) for x in right] == [bool, bool]):
+            raise ValueError(f"detail: right = {right!r}, expected two truth values, of first and of second")
 
     def _told(self, record: Mapping[str, Any]) -> None:
         ask = self._asks[record["id"] - 1]

@@ -193,6 +193,8 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"delta": 0}, "delta = 0, expected a number strictly between 0 and 1"),
         ({"policies": ["a"]}, "policies has 1 entries, expected at least 2"),
         ({"policies": ["a", "a"]}, "'a'"),
+        ({"policies": ["a", "judge"]}, "named 'judge'"),
+        ({"policies": ["a", {"name": "b", "temprature": 1}]}, "did you mean 'temperature'"),
         ({"policies": "ab"}, "expected a sequence"),
         ({"inputs": []}, "inputs is empty"),
         ({"inputs": [object()]}, "expected what JSON can hold"),
@@ -235,3 +237,7 @@ def test_bad_verdicts_change_nothing(tmp_path, id: int, verdict: str, message: s
             experiment.tell(1, "first")
         with pytest.raises(ValueError, match="usage has a field 'tokns'"):
             experiment.tell(2, "tie", usage={"tokns": 3})
+        for detail in ({"right": 1}, {"right": [1, 0]}, {"shown": "left"}, {"what": object()}):
+            with pytest.raises(ValueError, match=r"detail: |what JSON can hold"):
+                experiment.tell(2, "tie", detail=detail)
+        assert experiment.status().in_flight == 1
