@@ -13,10 +13,10 @@ import numpy as np
 from llmpo_jax.live import journal, standing
 from llmpo_jax.live.arrangement import Arrangement, arranged
 from llmpo_jax.live.conclusion import Conclusion
-from llmpo_jax.live.protocol import VERDICTS, Ask, Moment, Policy, Status, Usage
+from llmpo_jax.live.protocol import Ask, Moment, Policy, Status, Usage
+from llmpo_jax.live.records import check_tell, checked_usage
 from llmpo_jax.live.state import State
 from llmpo_jax.live.tally import Tally
-from llmpo_jax.registry import nearest
 
 FORMAT = 1
 
@@ -239,12 +239,12 @@ class Experiment:
         """
         record: dict[str, Any] = {"type": "tell", "id": id, "verdict": verdict}
         if usage is not None:
-            record["usage"] = vars(usage if isinstance(usage, Usage) else _usage(usage))
+            record["usage"] = vars(usage if isinstance(usage, Usage) else checked_usage(usage))
         if detail:
             record["detail"] = dict(detail)
         if failed is not None:
             record["failed"] = failed
-        self._check_tell(record)
+        check_tell(record, len(self._asks), self._verdicts, self.names)
         self._book.append([record])
         before = self.ended
         self._told(record)
@@ -313,23 +313,6 @@ class Experiment:
         self._state.chosen(sampler)
         self._paused = None
 
-    def _check_tell(self, record: Mapping[str, Any]) -> None:
-        id, verdict = record["id"], record["verdict"]
-        if not isinstance(id, int) or isinstance(id, bool) or not 1 <= id <= len(self._asks):
-            raise ValueError(f"id = {id!r} was never asked, expected one of 1 to {len(self._asks)}")
-        if id in self._verdicts:
-            raise ValueError(f"id = {id} is told already ({self._verdicts[id]}), expected a pending one")
-        if verdict not in VERDICTS:
-            raise ValueError(f"verdict = {verdict!r}{nearest(str(verdict), VERDICTS)}")
-        if record.get("failed") not in (None, "judge", *self.names):
-            raise ValueError(f"failed = {record['failed']!r}{nearest(str(record['failed']), ('judge', *self.names))}")
-        detail = record.get("detail", {})
-        if detail.get("shown") not in (None, *VERDICTS):
-            raise ValueError(f"detail: shown = {detail['shown']!r}{nearest(str(detail['shown']), VERDICTS)}")
-        right = detail.get("right")
-        if right is not None and not (isinstance(right, list | tuple) and [type(x) for x in right] == [bool, bool]):
-            raise ValueError(f"detail: right = {right!r}, expected two truth values, of first and of second")
-
     def _told(self, record: Mapping[str, Any]) -> None:
         ask = self._asks[record["id"] - 1]
         self._verdicts[ask.id] = record["verdict"]
@@ -365,7 +348,7 @@ class Experiment:
                 )
             self._asked(ask, sampler)
         elif kind == "tell":
-            self._check_tell(record)
+            check_tell(record, len(self._asks), self._verdicts, self.names)
             self._told(record)
         elif kind == "call":
             self._tally.called(record["who"], record["key"], record["output"], Usage(**record["usage"]))
@@ -373,13 +356,3 @@ class Experiment:
             self._paused = record["stop"], record["reason"]
         else:
             raise ValueError(f"a record of type {kind!r}, expected ask, call, tell or stop")
-
-
-def _usage(given: Mapping[str, float]) -> Usage:
-    fields = vars(Usage())
-    for name, value in given.items():
-        if name not in fields:
-            raise ValueError(f"usage has a field {name!r}{nearest(name, fields)}")
-        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise ValueError(f"usage: {name} = {value!r}, expected a number of at least 0")
-    return Usage(**given)  # pyright: ignore[reportArgumentType]
