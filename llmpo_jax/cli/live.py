@@ -182,7 +182,7 @@ class Tell:
 class Export:
     """The told comparisons in ask order as a CSV file (model_a, model_b, winner), which `llmpo-jax identify` reads.
 
-    Void comparisons are left out.
+    Void comparisons are left out, and what is told behind one that is pending.
 
     For example:
 
@@ -198,9 +198,14 @@ class Export:
         from llmpo_jax.live.experiment import Experiment
 
         with Experiment.open(self.folder, read_only=True) as experiment:
-            words = {"first": "model_a", "second": "model_b", "tie": "tie"}
-            told = [(a.first, a.second, words[verdict]) for a, verdict in experiment.comparisons if verdict in words]
-        rows = [("model_a", "model_b", "winner"), *told]
+            told, pending = experiment.comparisons, experiment.pending
+        words = {"first": "model_a", "second": "model_b", "tie": "tie"}
+        whole = [(ask, verdict) for ask, verdict in told if not pending or ask.id < pending[0].id]
+        if len(whole) < len(told):
+            text = f"{len(told) - len(whole)} verdicts behind ask {pending[0].id}, which is pending, are left out"
+            print(f"llmpo-jax: note: {text}: those that come first are no random sample", file=sys.stderr)
+        battles = [(ask.first, ask.second, words[verdict]) for ask, verdict in whole if verdict in words]
+        rows = [("model_a", "model_b", "winner"), *battles]
         if self.file is None:
             csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
             return

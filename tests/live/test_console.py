@@ -130,11 +130,23 @@ def test_people_judge_by_ask_and_tell(tmp_path, written, capsys: pytest.CaptureF
     assert "line 1 of the verdicts is [1, 2], expected" in fails(capsys, "live", "tell", folder)
     monkeypatch.setattr("sys.stdin", io.StringIO('{"id": 3}\n'))
     assert "line 1 of the verdicts: 'verdict' is missing" in fails(capsys, "live", "tell", folder)
+    assert run("live", "export", folder) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
     assert run("live", "ask", folder, "--pending") == 0
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == [3]
     monkeypatch.setattr("sys.stdin", io.StringIO('{"id": 3, "verdict": "void"}\n'))
     assert run("live", "tell", folder) == 0
     assert "3 comparisons: 1 decided, 1 ties, 1 void, 0 in flight." in capsys.readouterr().out
+
+
+def test_what_is_told_behind_a_pending_ask_is_not_exported(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    with lp.Experiment.create(tmp_path / "e", ["a", "b"], ["x", "y"]) as experiment:
+        for ask in experiment.ask(4):
+            if ask.id != 2:
+                experiment.tell(ask.id, "first")
+    assert run("live", "export", str(tmp_path / "e")) == 0
+    seen = capsys.readouterr()
+    assert len(seen.out.splitlines()) == 2 and "2 verdicts behind ask 2, which is pending, are left out" in seen.err
 
 
 def test_init_writes_what_runs_and_overwrites_nothing(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
