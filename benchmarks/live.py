@@ -1,6 +1,6 @@
 """A real LLM, offline: LLM-PO chooses the best of 16 prompt policies for SmolLM2-135M-Instruct.
 
-    python benchmarks/live.py                  about 80 minutes on 2 cores; needs the package index, once
+    python benchmarks/live.py                  about an hour on 2 cores; needs the package index, once
     python benchmarks/live.py --only replay    one part: record, replay or live
     python benchmarks/live.py --quick          few inputs and replications, nothing is kept
 

@@ -39,7 +39,7 @@ def draw_improvement(axes: Axes) -> None:
     found = rows("live_improvement")
     for position, row in enumerate(found):
         for offset, (other, colour) in enumerate((("average", "#0072B2"), ("first listed", "#8C8C8C"))):
-            y = position + 0.12 * (1 - 2 * offset)
+            y = position + 0.18 * (1 - 2 * offset)
             axes.plot([row[f"low on {other}"], row[f"high on {other}"]], [y, y], color=colour, lw=2)
             axes.plot(
                 row[f"gain on {other}"], y, "o", color=colour, label=None if position else f"on the {other} policy"
@@ -52,7 +52,7 @@ def draw_improvement(axes: Axes) -> None:
     axes.set_yticks(range(len(found)), [row["task"] for row in found])
     axes.set(xlim=(-0.05, 1), ylim=(-0.6, len(found) - 0.2), xlabel="gain in accuracy (95 % intervals)")
     axes.set_title(f"What LLM-PO chose, on {found[0]['held-out inputs']} held-out inputs", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.07, 0.82))
 
 
 if __name__ == "__main__":
