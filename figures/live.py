@@ -52,7 +52,7 @@ def draw_improvement(axes: Axes) -> None:
     axes.set_yticks(range(len(found)), [row["task"] for row in found])
     axes.set(xlim=(-0.05, 1), ylim=(-0.6, len(found) - 0.2), xlabel="gain in accuracy (95 % intervals)")
     axes.set_title(f"What LLM-PO chose, on {found[0]['held-out inputs']} held-out inputs", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.07, 0.82))
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0.07, 0.4))
 
 
 if __name__ == "__main__":
