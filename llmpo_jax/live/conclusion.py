@@ -37,7 +37,6 @@ class Conclusion:
         self.refutation, self.refuted = np.zeros(count), np.zeros(count, bool)
         self.stop: tuple[str, str] | None = None
         self.winner: int | None = None
-        self.rep: Replication | None = None
         self.shown_first, self.presented = 0, 0
         epsilon = arrangement.epsilon
         self._equal = None if epsilon is None else Equivalence(count, epsilon, arrangement.delta / 2)
@@ -59,7 +58,6 @@ class Conclusion:
 
     def _weigh(self, ask: Ask, verdict: str, rep: Replication, view: View) -> None:
         self.decided += 1
-        self.rep = rep
         self.leader, self.evidence = int(self._order[int(view.verdict.winner)]), float(view.verdict.score)
         self.refutation[self._order] = view.refutation
         self.refuted = self.refutation >= self._refuted_at
@@ -112,11 +110,8 @@ class Conclusion:
             )
 
     def _deterministic(self, pair: frozenset[str]) -> bool:
-        return all(
-            isinstance(policy, Policy) and policy.temperature == 0
-            for policy in self._arrangement.policies
-            if (policy.name if isinstance(policy, Policy) else policy) in pair
-        )
+        named = zip(self._arrangement.names, self._arrangement.policies, strict=True)
+        return all(isinstance(policy, Policy) and policy.temperature == 0 for name, policy in named if name in pair)
 
     def _level(self) -> str:
         if self._procedure.stopping.proven:

@@ -43,12 +43,10 @@ class View(NamedTuple):
     Attributes:
         verdict: of the stopping rule.
         refutation: [K] nats against each policy, as the procedure numbers them.
-        leader: int32, the policy that the statistics favour.
     """
 
     verdict: Verdict
     refutation: jax.Array
-    leader: jax.Array
 
 
 def believe(procedure: Procedure, plan: Plan, rep: Replication, tail: Tail) -> Replication:
@@ -94,4 +92,4 @@ def view(procedure: Procedure, plan: Plan, rep: Replication) -> View:
     problem, rule = posed(procedure, plan), procedure.stopping
     arguments = problem, rep.stopping, rep.statistics
     refutation = rule.evidence(*arguments) if rule.refutation is None else rule.refutation(*arguments)
-    return View(rule.verdict(*arguments), refutation, rep.statistics.leader)
+    return View(rule.verdict(*arguments), refutation)

@@ -37,7 +37,7 @@ class Runner:
         progress: Callable[[Status], None] | None,
     ) -> None:
         self._experiment, self._generate, self._judge = experiment, generate, judge
-        self._progress = progress or (lambda status: None)
+        self._progress = progress
         self._policies = dict(zip(experiment.names, experiment.arrangement.policies, strict=True))
         self._seeded = "seed" in inspect.signature(judge).parameters
         self._answers: dict[str, asyncio.Task[str]] = {}
@@ -70,7 +70,8 @@ class Runner:
                     for error in [task.exception() for task in done]:
                         if error is not None:
                             raise error
-                    self._progress(experiment.status())
+                    if self._progress is not None:
+                        self._progress(experiment.status())
                     if experiment.ended:
                         break
             finally:
@@ -91,6 +92,9 @@ class Runner:
 
     def _limit(self, max_cost: float | None, max_comparisons: int | None) -> tuple[str, str] | None:
         """Why no further comparison may begin."""
+        failing = any(count >= FAILURES for count in self._failures.values())
+        if not failing and max_cost is None and max_comparisons is None:
+            return None
         status = self._experiment.status()
         undecided = f"Undecided: {len(status.standings) - len(status.refuted)} policies are not refuted."
         for who, count in self._failures.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from llmpo_jax.engine.replication import numbers
 from llmpo_jax.live import course
 from llmpo_jax.live.arrangement import Arrangement
 from llmpo_jax.live.programs import programs
@@ -33,8 +34,7 @@ class State:
         self._programs = programs(self.procedure)
         self.rep = self._programs.start(self._plan)
         self._names = arrangement.names
-        numbers = np.arange(len(self._names))
-        self.order = np.asarray(self.rep.identity.shuffled) if self.procedure.space.shuffled else numbers
+        self.order = np.asarray(numbers(self.procedure, self.rep.identity))
         self._number = {self._names[policy]: number for number, policy in enumerate(self.order)}
 
     def choose(
