@@ -157,6 +157,13 @@ def test_feature_files_with_names_and_without(write):
     names, features = models.read_features(write("policy,length,x\na, 1,2.5\n\nb,-3e1,4\n"))
     assert names == ("a", "b") and features.tolist() == [[1.0, 2.5], [-30.0, 4.0]] and features.dtype == np.float64
     assert models.read_features(write("model,f\n1,1\n2,3\n"))[0] == ("1", "2")
+    # Numbers may be names: of policies that are called so.
+    path = write("1.0,5\n0.2,1\n")
+    assert models.read_features(path, ("0.2", "1.0"))[0] == ("1.0", "0.2")
+    temperatures = models.Tabular([[0.5, 0.6], [0.4, 0.5]], ("0.2", "1.0"))
+    assert models.features_for(temperatures, path).tolist() == [[1.0], [5.0]]
+    with pytest.raises(ValueError, match=r"features.csv: no names of policies in the first column, expected a, b$"):
+        models.features_for(models.Tabular(temperatures.mu, ("a", "b")), path)
     names, features = models.read_features(write("\ufeff1,2\n3,4\n5,6\n"))
     assert names is None and features.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
