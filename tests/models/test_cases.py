@@ -54,7 +54,7 @@ MATRICES = {
 }
 
 REFUSED = {
-    "c19_battles.jsonl": "'model_a', expected a whole number of wins; where it is a verdict of its own, --columns winner",
+    "c19_battles.jsonl": "'model_a', expected a whole number of wins; where it is a verdict of its own, --columns",
     "c20_missing.csv": "the rate of A against C is blank, both ways, expected a number: it is unknown, not 1/2",
     "c20_ties.csv": r"A against C: 0.7 \+ 0.1 = 0.8, expected 1; if what is missing are ties, add half of it to both",
 }

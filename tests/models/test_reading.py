@@ -335,7 +335,11 @@ BAD_BATTLES = [
         "model_a,model_b,winner\nx,y,x\nx,z,y\n",
         ", line 3, column winner: 'y' is neither of the row's policies, 'x' and",
     ),
-    ("model_a,model_b,winner\nA,B,A\nB,A,A\n", ", line 3, column winner: 'A' may be the policy of that name or a side"),
+    ("model_a,model_b,winner\nA,B,A\nB,A,A\n", ", line 3, column winner: 'A' may be the policy of that name or not"),
+    (
+        "model_a,model_b,winner\nx,tie,x\nx,tie,tie\n",
+        ", line 3, column winner: 'tie' may be the policy of that name or",
+    ),
     ("model_a,model_b,winner\nx,y,1\nx,y,0\n", ", line 2, column winner: '1' may mean either side, expected 1 for the"),
     ("model_a,model_b,winner\n1.0,2.0,1\n2.0,1.0,2\n", ", line 2, column winner: '1' may mean either side, expected 1"),
     ("model_1,model_2,win_1,win_2\nx,y,model_1,tie\n", ", line 2: 'model_1', expected a whole number of wins; where"),

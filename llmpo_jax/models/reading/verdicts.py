@@ -89,8 +89,9 @@ def outcomes(triples: Sequence[tuple[str, str, str]], policies: frozenset[str], 
         raise UnclearVerdict(int(unknown[0]), f"unknown verdict {verdict!r}, {EXPECTED}")
     clash = np.flatnonzero(named & labelled & (by_name != by_label))
     names_do = (named | (by_label == 0.5) | np.isnan(by_label)).all()
-    if len(clash) and names_do == labelled.all():
-        reason = f"{verdicts[clash[0]]!r} may be the policy of that name or a side, expected model_a, model_b or tie"
+    # Where winners are named, a policy called "tie" is told from a tie by nothing.
+    if len(clash) and (names_do == labelled.all() or (names_do and not np.isin(by_label[clash], (0.0, 1.0)).all())):
+        reason = f"{verdicts[clash[0]]!r} may be the policy of that name or not, expected model_a, model_b or tie"
         raise UnclearVerdict(int(clash[0]), reason)
     return np.where(named, by_name, by_label) if names_do or not len(clash) else by_label
 
