@@ -47,8 +47,8 @@ def correct_selection(findings: Findings, width: str) -> Drawing | None:
     figure, panels = style.new_figure(findings.rules, width, _height(findings))
     for panel, rule in zip(panels, findings.rules, strict=True):
         _selection_lines(panel, rates.filter(pl.col("stopping") == rule), findings, bands)
-    shown = pl.concat([rates["rate"], rates.filter(pl.col("sampler").is_in(bands))["low"]])
-    panels[0].set_ylim(math.floor(10 * shown.min()) / 10 - 0.02, 1.02)  # pyright: ignore[reportOperatorIssue, reportArgumentType]
+    shown = [*rates["rate"], *rates.filter(pl.col("sampler").is_in(bands))["low"]]
+    panels[0].set_ylim(math.floor(10 * min(shown)) / 10 - 0.02, 1.02)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     style.label_axes(panels, "budget [comparisons]", "probability of correct selection")
     label_ends(

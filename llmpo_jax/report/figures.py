@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import textwrap
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 
 from llmpo_jax.registry import nearest
 from llmpo_jax.report import curves, names, spread, stored, style
@@ -72,7 +74,8 @@ def draw(
             for name, maker in FIGURES.items():
                 drawing = maker(readable, width)
                 if drawing is not None:
-                    written += _write(drawing, target, name + suffix, formats)
+                    save_caption(drawing.caption, target, name + suffix)
+                    written += save_figure(drawing.figure, target, name + suffix, formats)
     return written
 
 
@@ -98,16 +101,18 @@ def _drawable(findings: Findings, length: int, missing: set[str]) -> Findings:
     return replace(findings, pairs=pairs, full_names={new: old for old, new in policies.items() if new != old})
 
 
-def _write(drawing: Drawing, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
-    """Save whole or not at all: the caption, then the picture in every format."""
-    caption = textwrap.fill(drawing.caption, _CAPTION_LETTERS, break_long_words=False, break_on_hyphens=False) + "\n"
-    _replace(folder / f"{name}.txt", lambda path: path.write_text(caption, encoding="utf-8"))
-    paths = [folder / f"{name}.{each}" for each in dict.fromkeys(formats)]
+def save_caption(caption: str, folder: Path, name: str) -> None:
+    """Keep as `folder`/NAME.txt what stands below a figure in a paper."""
+    text = textwrap.fill(caption, _CAPTION_LETTERS, break_long_words=False, break_on_hyphens=False) + "\n"
+    _replace(folder / f"{name}.txt", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def save_figure(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    """Keep a figure as `folder`/NAME in every format, each file whole or not at all."""
+    paths = [folder / f"{name}.{kind}" for kind in dict.fromkeys(formats)]
     for path in paths:
         kind = path.suffix[1:]
-        _replace(
-            path, lambda partial, kind=kind: drawing.figure.savefig(partial, format=kind, metadata=_METADATA[kind])
-        )
+        _replace(path, functools.partial(figure.savefig, format=kind, metadata=_METADATA[kind]))
     return paths
 
 

@@ -152,13 +152,16 @@ def pair_labels(findings: Findings, pairs: pl.DataFrame) -> tuple[str | None, li
     return title, labels
 
 
+_OPTIMAL: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "0.4", "linewidth": 0.6, "label": "optimal"}
+
+
 def proportions(findings: Findings, width: str) -> Drawing | None:
     """Where the comparisons went until the stop at the last delta, and where they should go; None without deltas."""
     if not findings.deltas:
         return None
     handles: list[Line2D | Patch] = [*style.sampler_handles(findings.samplers, linestyle="none")]
     if findings.has_winner:
-        handles.append(Patch(facecolor="0.88", edgecolor="0.4", linewidth=0.6, label="optimal"))
+        handles.append(Patch(**_OPTIMAL))
     above = style.legend_height(style.WIDTHS[width], handles)
     stacked = len(findings.rules) if width == "column" else -(-len(findings.rules) // 2)
     row = max(2 * style.LINE + 0.04, 0.045 * len(findings.samplers) + 0.07)
@@ -201,8 +204,7 @@ def _share_rows(panel: Axes, shares: pl.DataFrame, findings: Findings, rows: int
     panel.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
     if findings.has_winner:
         optimal = shares.group_by("row").agg(pl.col("optimal").first()).sort("row")
-        look: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "0.4", "linewidth": 0.6, "zorder": 1}
-        panel.barh(optimal["row"].to_numpy(), optimal["optimal"].to_numpy(), height=0.9, label="optimal", **look)
+        panel.barh(optimal["row"].to_numpy(), optimal["optimal"].to_numpy(), height=0.9, zorder=1, **_OPTIMAL)
     for sampler, (look, offset) in sampler_offsets(findings).items():
         mine = shares.filter(pl.col("sampler") == sampler).sort("row")
         marks = look.line(linestyle="none", markersize=0.85 * look.size)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
@@ -199,9 +199,9 @@ def label_axes(panels: Sequence[Axes], x: str, y: str | None = None) -> None:
             panel.set_xlabel(x)
 
 
-def legend_above(figure: Figure, handles: Sequence[Any]) -> None:
+def legend_above(figure: Figure | SubFigure, handles: Sequence[Any]) -> None:
     """One legend for all panels, above them, in as many columns as fit."""
-    columns = _legend_columns(figure.get_figwidth(), handles)
+    columns = _legend_columns(figure.figure.get_size_inches()[0], handles)
     figure.legend(handles=list(handles), loc="outside upper left", ncols=columns, handlelength=2, columnspacing=1.2)
 
 
@@ -220,9 +220,14 @@ def _legend_columns(width: float, handles: Sequence[Any]) -> int:
     return 1
 
 
+def handle(label: str, **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], label=label, **look)
+
+
 def sampler_handles(samplers: Sequence[str], **more: Any) -> list[Line2D]:
     """Legend entries of the samplers."""
-    return [Line2D([], [], label=name, **look.line(**more)) for name, look in sampler_styles(samplers).items()]
+    return [handle(name, **look.line(**more)) for name, look in sampler_styles(samplers).items()]
 
 
 def plain(value: float) -> str:
@@ -234,12 +239,12 @@ def across(panel: Axes, names: Sequence[str]) -> float:
     """Inches from left to right that a panel is sure to have with these names beside it."""
     place = panel.get_subplotspec()
     assert place is not None
-    return panel.figure.get_figwidth() / place.get_gridspec().ncols - 0.85 - LETTER * max(map(len, names))
+    return panel.figure.figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.85 - LETTER * max(map(len, names))
 
 
 def log_ticks(axis: Axis, low: float, high: float, room: float) -> None:
     """Ticks of a log axis from `low` to `high` as plain numbers, as many round ones as `room` inches hold."""
-    horizontal = axis.axis_name == "x"
+    horizontal = isinstance(axis, XAxis)
     ticks = [low, high]
     for ticks in _round_numbers(low, high):
         if sum((len(plain(tick)) * LETTER if horizontal else LINE) + 0.06 for tick in ticks) <= room:
