@@ -42,7 +42,7 @@ def draw_selection(task: str, axes: Axes) -> None:
             low, high = [row["low"] for row in own], [row["high"] for row in own]
             axes.fill_between(x, low, high, color=look.color, alpha=0.2, linewidth=0)
         axes.plot(x, [row["correct"] for row in own], **look.line())
-    axes.set(xscale="log", xlabel="decided comparisons", ylabel="correct selection", ylim=(0, 1.02), title=task)
+    axes.set(xscale="log", xlabel="decided comparisons", ylabel="correct selection", ylim=(0, 1.04), title=task)
     style.fixed_ticks(axes.xaxis, [50, 100, 200, 400, 800, 1600], ["50", "", "200", "", "800", ""])
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid()

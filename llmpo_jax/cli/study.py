@@ -123,7 +123,7 @@ class Study:
             if not processes.is_first():
                 return
             bar.update(task, description="drawing")
-            drawn = _draw(folder.path)
+            drawn = draw_or_say(folder.path)
             bar.update(task, description="done")
         except KeyboardInterrupt:
             bar.stop()
@@ -140,8 +140,8 @@ class Study:
             console.print(line, soft_wrap=True)
 
 
-def _draw(folder: Path) -> list[str]:
-    """What to say of the figures; where they cannot be drawn, that the tables are kept."""
+def draw_or_say(folder: Path) -> list[str]:
+    """Draw the figures; what to say of them, and where they cannot be drawn, that the tables are kept."""
     from llmpo_jax.report import figures
 
     try:
