@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from llmpo_jax.report import style
 from llmpo_jax.report.names import letters
 from llmpo_jax.report.stored import Findings
 from llmpo_jax.report.style import Drawing
+from llmpo_jax.theory.intervals import mean_interval
 
 SHOWN_RUNS = 400
 """Runs that are drawn as dots, at most."""
@@ -128,13 +130,35 @@ def shown_pairs(findings: Findings, most: int) -> pl.DataFrame:
 
 
 def pair_shares(findings: Findings, pairs: pl.DataFrame) -> pl.DataFrame:
-    """What is drawn: sampler, stopping, row (the pair's number, then the others'), proportion, optimal."""
+    """What is drawn: stopping, sampler, row (the pair's number, then the others'), proportion, low, high, optimal."""
     rows = pairs.drop("optimal").with_row_index("row")
     joined = findings.pairs.join(rows, on=["first", "second"], how="left")
     joined = joined.with_columns(pl.col("row").fill_null(rows.height).cast(pl.Int64))
-    optimal = pl.col("optimal").sum() if findings.has_winner else pl.lit(None, pl.Float64)
-    keys = ["stopping", "sampler", "row"]
-    return joined.group_by(keys).agg(pl.col("proportion").sum(), optimal.alias("optimal")).sort(keys)
+    found = []
+    for (rule, sampler), cell in joined.group_by("stopping", "sampler", maintain_order=True):
+        counts = np.array(cell["groups"].to_list())
+        for (row,), own in cell.with_row_index("place").group_by("row"):
+            interval = share_interval(counts[own["place"].to_numpy()].sum(axis=0), counts.sum(axis=0))
+            optimal = own["optimal"].sum() if findings.has_winner else None
+            found.append((rule, sampler, row, own["proportion"].sum(), *interval, optimal))
+    schema = {"stopping": pl.String, "sampler": pl.String, "row": pl.Int64}
+    schema |= dict.fromkeys(("proportion", "low", "high", "optimal"), pl.Float64)
+    return pl.DataFrame(found, schema=schema, orient="row").sort("stopping", "sampler", "row")
+
+
+def share_interval(part: np.ndarray, total: np.ndarray) -> tuple[float, float]:
+    """95 % interval of a share of the comparisons: Student's, of the jackknife's pseudo-values.
+
+    Args:
+        part: [G] comparisons of the pairs in question, by each group of replications.
+        total: [G] comparisons of all pairs; NaN comes out where a group has none, for want of replications.
+    """
+    if not total.all():
+        return math.nan, math.nan
+    groups, share = len(part), part.sum() / total.sum()
+    without = (part.sum() - part) / (total.sum() - total)
+    _, low, high = mean_interval(groups * share - (groups - 1) * without)
+    return max(low, 0.0), min(high, 1.0)
 
 
 def pair_labels(findings: Findings, pairs: pl.DataFrame) -> tuple[str | None, list[str]]:
@@ -175,7 +199,7 @@ def proportions(findings: Findings, width: str) -> Drawing | None:
         _share_rows(panel, shares.filter(pl.col("stopping") == rule), findings, len(labels))
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)
-    largest = float(np.nanmax([shares["proportion"].max(), shares["optimal"].max() or 0.0]))  # pyright: ignore
+    largest = float(np.nanmax(shares.select("proportion", "high", "optimal").to_numpy()))
     ticks = [tick for tick in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if tick <= largest * 1.1]
     panels[0].set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
     panels[0].set_xlim(0, largest * 1.08)
@@ -194,8 +218,8 @@ def _shares_caption(findings: Findings, pairs: pl.DataFrame, level: str) -> str:
     full = [f"“{name}” is “{findings.full_names[name]}”" for name in shown if name in findings.full_names]
     return (
         f"Share of the comparisons that each pair took until the stop at {level} ({findings.setting}), on a "
-        f"square-root scale. Rows: {chosen}. Marks: shares of all comparisons in all replications, without intervals, "
-        f"since the counts of the single replications are not kept. Drawn from {findings.folder}/pairs.parquet."
+        f"square-root scale. Rows: {chosen}. Marks: shares of the comparisons of all replications together, with 95 % "
+        f"intervals from how much groups of replications differ. Drawn from {findings.folder}/pairs.parquet."
         + (f" Names: {'; '.join(full)}." if full else "")
     )
 
@@ -208,7 +232,11 @@ def _share_rows(panel: Axes, shares: pl.DataFrame, findings: Findings, rows: int
     for sampler, (look, offset) in sampler_offsets(findings).items():
         mine = shares.filter(pl.col("sampler") == sampler).sort("row")
         marks = look.line(linestyle="none", markersize=0.85 * look.size)
-        panel.plot(mine["proportion"].to_numpy(), mine["row"].to_numpy() + offset, label=sampler, **marks)
+        heights = mine["row"].to_numpy() + offset
+        panel.hlines(
+            heights, mine["low"].to_numpy(), mine["high"].to_numpy(), color=look.color, linewidth=0.8, zorder=3
+        )
+        panel.plot(mine["proportion"].to_numpy(), heights, label=sampler, **marks)
     for row in range(1, rows):
         panel.axhline(row - 0.5, color="0.85", linewidth=0.5, zorder=0)
     panel.grid(axis="x")

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from llmpo_jax.report import curves, ends, figures, names, spread, stored, style
-from llmpo_jax.theory.intervals import clopper_pearson
+from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
 from tests.report.toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
 
 
@@ -188,6 +188,18 @@ def test_proportions_are_those_of_the_table_and_add_up(findings: stored.Findings
             mine = findings.pairs.filter((pl.col("stopping") == rule) & (pl.col("sampler") == sampler))
             listed = mine.filter(pl.col("first") == "a").sort("second", descending=True)["proportion"].to_numpy()
             np.testing.assert_allclose(share, [*listed, 1 - listed.sum()])
+        groups = np.array(
+            findings.pairs.filter(pl.col("stopping") == rule, pl.col("sampler") == "llm-po")["groups"].to_list()
+        )
+        ((low, _), (high, _)) = panel.collections[0].get_paths()[0].vertices  # of the first row, the pair of a and f
+        np.testing.assert_allclose((low, high), spread.share_interval(groups[4], groups.sum(axis=0)))
+
+
+def test_share_intervals_are_students_where_the_groups_are_equally_large() -> None:
+    parts = np.array([13, 17, 20, 11, 14, 16, 19, 12])
+    _, low, high = mean_interval(parts / 100)
+    np.testing.assert_allclose(spread.share_interval(parts, np.full(8, 100)), (low, high))
+    assert np.isnan(spread.share_interval(parts, np.array([100] * 7 + [0]))).all()  # seven replications or fewer
 
 
 def test_without_a_winner_the_most_compared_pairs_stand_alone(tmp_path: Path) -> None:

@@ -47,10 +47,11 @@ def _pairs(source: str, winner: bool) -> pl.DataFrame:
         for (first, second), share in zip(every, weight / weight.sum(), strict=True):
             rank = ord(second) - ord("a")
             optimal = (rank / 15 if first == "a" else 0.0) if winner else None
-            rows.append((source, sampler, rule, first, second, 300 * share, share, optimal))
+            groups = [round(4000 * share) + 7 * (group % 3) for group in range(8)]
+            rows.append((source, sampler, rule, first, second, 300 * share, share, groups, optimal))
     schema = {"source": pl.String, "sampler": pl.String, "stopping": pl.String, "first": pl.String}
-    numbers = dict.fromkeys(("comparisons", "proportion", "optimal"), pl.Float64)
-    return pl.DataFrame(rows, schema={**schema, "second": pl.String, **numbers}, orient="row")
+    schema |= {"second": pl.String, "comparisons": pl.Float64, "proportion": pl.Float64}
+    return pl.DataFrame(rows, schema={**schema, "groups": pl.List(pl.Int64), "optimal": pl.Float64}, orient="row")
 
 
 def _summary(table: pl.DataFrame, winner: bool) -> pl.DataFrame:
