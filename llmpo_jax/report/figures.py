@@ -54,7 +54,8 @@ def draw(
         The pictures, in the order drawn.
 
     Raises:
-        ValueError: the folder holds no study, or one that is not complete; an unknown format, width or sampler.
+        ValueError: the folder holds no study, one that is not complete, or one of another version; an unknown
+            format, width or sampler.
     """
     for each in formats:
         if each not in _METADATA:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from llmpo_jax.engine.lanes import GROUPS
 from llmpo_jax.report import style
 from llmpo_jax.report.names import letters
 from llmpo_jax.report.stored import Findings
@@ -215,12 +216,15 @@ def _shares_caption(findings: Findings, pairs: pl.DataFrame, level: str) -> str:
     else:
         chosen = "no Condorcet winner, so no optimum; the most compared pairs"
     shown = dict.fromkeys([*pairs["first"], *pairs["second"]])
+    if findings.replications < GROUPS:
+        intervals = f"without intervals, for which there are too few (at least {GROUPS})"
+    else:
+        intervals = f"with 95 % intervals (Student's, by the jackknife over {GROUPS} groups of replications)"
     full = [f"“{name}” is “{findings.full_names[name]}”" for name in shown if name in findings.full_names]
     return (
         f"Share of the comparisons that each pair took until the stop at {level} ({findings.setting}), on a "
-        f"square-root scale. Rows: {chosen}. Marks: shares of the comparisons of all replications together, with 95 % "
-        f"intervals from how much groups of replications differ. Drawn from {findings.folder}/pairs.parquet."
-        + (f" Names: {'; '.join(full)}." if full else "")
+        f"square-root scale. Rows: {chosen}. Marks: shares of the comparisons of all replications together, "
+        f"{intervals}. Drawn from {findings.folder}/pairs.parquet." + (f" Names: {'; '.join(full)}." if full else "")
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.engine.storage import FORMAT, StudyFolder
 
 _NUMBERS = ("mean_low", "mean_high", "ratio", "bound")
 """Columns of summary.csv that may be empty or infinite, from which no type can be guessed."""
@@ -66,11 +66,16 @@ def load(folder: Path) -> list[Findings]:
     """The findings of a finished study, one per source.
 
     Raises:
-        ValueError: the folder holds no study, or one that is not complete.
+        ValueError: the folder holds no study, one that is not complete, or one of another version.
     """
     manifest = StudyFolder(folder).read_manifest()
     if not manifest.get("complete"):
         raise ValueError(f"{folder} holds a study that is not complete, expected one that ran to its end")
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} was written by another version (format {manifest.get('format')}, now {FORMAT}), "
+            "expected a study of this one"
+        )
     arguments = manifest["arguments"]
     table = pl.read_parquet(folder / "table.parquet", glob=False)
     pairs = pl.read_parquet(folder / "pairs.parquet", glob=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.report import curves, ends, figures, names, spread, stored, style
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
 from tests.report.toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
@@ -191,8 +191,8 @@ def test_proportions_are_those_of_the_table_and_add_up(findings: stored.Findings
         groups = np.array(
             findings.pairs.filter(pl.col("stopping") == rule, pl.col("sampler") == "llm-po")["groups"].to_list()
         )
-        ((low, _), (high, _)) = panel.collections[0].get_paths()[0].vertices  # of the first row, the pair of a and f
-        np.testing.assert_allclose((low, high), spread.share_interval(groups[4], groups.sum(axis=0)))
+        interval = np.asarray(panel.collections[0].get_paths()[0].vertices)  # of the first row, the pair of a and f
+        np.testing.assert_allclose(interval[:, 0], spread.share_interval(groups[4], groups.sum(axis=0)))
 
 
 def test_share_intervals_are_students_where_the_groups_are_equally_large() -> None:
@@ -313,8 +313,11 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypa
 def test_draw_rejects_what_is_no_finished_study(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no study"):
         figures.draw(tmp_path)
-    folder = make_study(tmp_path / "toy")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "complete": False}))
+    study = StudyFolder(make_study(tmp_path / "toy"))
+    manifest = study.read_manifest()
+    study.write_manifest({**manifest, "complete": False})
     with pytest.raises(ValueError, match="not complete"):
-        figures.draw(folder)
+        figures.draw(study.path)
+    study.write_manifest({**manifest, "format": 1})
+    with pytest.raises(ValueError, match=r"another version \(format 1, now"):
+        figures.draw(study.path)

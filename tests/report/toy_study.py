@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+
+from llmpo_jax.engine.storage import FORMAT, StudyFolder
 
 SAMPLERS = ("llm-po", "round-robin", "mine")
 RULES = ("e-process", "stylised")
@@ -89,5 +90,5 @@ def make_study(folder: Path, *, sources: dict[str, bool] | None = None, deltas=D
         pl.concat(levels).write_csv(folder / "summary.csv")
     arguments = {"samplers": SAMPLERS, "stopping": RULES, "deltas": deltas, "budgets": budgets}
     arguments |= {"replications": REPLICATIONS, "max_comparisons": LIMIT, "sources": list(sources)}
-    (folder / "manifest.json").write_text(json.dumps({"arguments": arguments, "complete": True}))
+    StudyFolder(folder).write_manifest({"format": FORMAT, "arguments": arguments, "complete": True})
     return folder
