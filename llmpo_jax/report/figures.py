@@ -97,9 +97,23 @@ def _texts(findings: Findings) -> list[str]:
 
 def _drawable(findings: Findings, length: int, missing: set[str]) -> Findings:
     """The same with names as they can be drawn."""
-    policies = names.drawable(findings.policies, length, missing)
-    pairs = findings.pairs.with_columns(pl.col("first", "second").replace(policies))
-    return replace(findings, pairs=pairs, full_names={new: old for old, new in policies.items() if new != old})
+    policies, samplers, rules = (
+        names.drawable(those, length, missing) for those in (findings.policies, findings.samplers, findings.rules)
+    )
+    columns = {"first": policies, "second": policies, "sampler": samplers, "stopping": rules}
+
+    def renamed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(pl.col(name).replace(columns[name]) for name in frame.columns if name in columns)
+
+    return replace(
+        findings,
+        samplers=tuple(samplers.values()),
+        rules=tuple(rules.values()),
+        table=renamed(findings.table),
+        pairs=renamed(findings.pairs),
+        summary=renamed(findings.summary),
+        full_names={new: old for old, new in policies.items() if new != old},
+    )
 
 
 def save_caption(caption: str, folder: Path, name: str) -> None:
