@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,6 @@ class Study:
         from llmpo_jax.engine import processes
         from llmpo_jax.engine.storage import StudyFolder
         from llmpo_jax.engine.study import Arguments, run_study
-        from llmpo_jax.report import figures
         from llmpo_jax.report.console import summary_table
         from llmpo_jax.report.stored import read_summary
 
@@ -123,7 +123,7 @@ class Study:
             if not processes.is_first():
                 return
             bar.update(task, description="drawing")
-            drawn = figures.draw(folder.path)
+            drawn = draw_or_say(folder.path)
             bar.update(task, description="done")
         except KeyboardInterrupt:
             bar.stop()
@@ -136,8 +136,20 @@ class Study:
         if self.deltas:
             console.print(summary_table(read_summary(folder.path / "summary.csv")))
         console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json")
-        for path in drawn:
-            console.print(str(path))
+        for line in drawn:
+            console.print(line, soft_wrap=True)
+
+
+def draw_or_say(folder: Path) -> list[str]:
+    """Draw the figures; what to say of them, and where they cannot be drawn, that the tables are kept."""
+    from llmpo_jax.report import figures
+
+    try:
+        return [str(path) for path in figures.draw(folder)]
+    except Exception as error:  # whatever it is, it comes after the results
+        reason = " ".join(str(error).split()) or type(error).__name__
+        again = f"llmpo-jax plot {shlex.quote(str(folder))}"
+        return [f"The figures could not be drawn ({reason}); the tables are complete, and `{again}` draws again."]
 
 
 def _folder_name(source: str) -> str:

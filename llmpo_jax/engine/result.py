@@ -60,6 +60,8 @@ class Result:
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
         budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
         counts: float64 [K, K] upper triangle, mean comparisons of each pair until the stop at the last delta.
+        group_counts: int64 [8, K, K], the comparisons behind `counts`, all those of the replications whose numbers are
+            equal modulo 8 together; for intervals.
         simulated: comparisons that the machine simulated, those of lanes that waited for others included.
     """
 
@@ -79,6 +81,7 @@ class Result:
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
     counts: np.ndarray
+    group_counts: np.ndarray
     simulated: int
 
     def errors(self) -> np.ndarray:

@@ -90,6 +90,7 @@ def result(prepared: Prepared, arrays: Arrays) -> Result:
         stopping_time=arrays.stopping_time,
         recommendation=arrays.recommendation,
         budget_recommendation=arrays.budget_recommendation,
-        counts=arrays.counts / settings.replications,
+        counts=arrays.counts.sum(axis=0) / settings.replications,
+        group_counts=arrays.counts,
         simulated=arrays.simulated,
     )

@@ -22,7 +22,7 @@ import numpy as np
 
 from llmpo_jax.engine.workers import Arrays
 
-FORMAT = 2
+FORMAT = 3
 
 
 class StudyFolder:

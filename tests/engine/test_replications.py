@@ -54,6 +54,8 @@ def test_a_literal_loop_gives_the_same(sampler: str, stopping: str, existence: s
     np.testing.assert_array_equal(result.recommendation, [run.recommendation for run in runs])
     np.testing.assert_array_equal(result.budget_recommendation[:, 1], [run.budget_recommendation[1] for run in runs])
     np.testing.assert_allclose(result.counts, sum(run.counts for run in runs) / 6, rtol=1e-12)
+    np.testing.assert_array_equal(result.group_counts[:6], [run.counts for run in runs])
+    assert not result.group_counts[6:].any()
     assert (result.stopping_time[:, 0] > 0).any()
 
 
@@ -225,6 +227,7 @@ def handmade(model: models.PreferenceModel, time: float | None) -> Result:
         recommendation=np.array([[1, 1], [0, -1], [1, -2], [3, 1]]),
         budget_recommendation=np.array([[1], [0], [1], [2]]),
         counts=np.zeros((4, 4)),
+        group_counts=np.zeros((8, 4, 4), np.int64),
         simulated=0,
     )
 
