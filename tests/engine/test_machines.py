@@ -174,17 +174,15 @@ workers.layout = lambda replications: (2, 16)
 """And no more lanes than the few chunks in flight can fill."""
 DYING = f"""
 import os, signal
-import numpy as np
 {SMALL_CHUNKS}
-savez, left = np.savez_compressed, [3]
-def dying(file, **arrays):
-    left[0] -= 1
+replace, left = os.replace, [3]
+def dying(partial, target):
+    left[0] -= target.suffix == ".npz"
     if left[0]:
-        return savez(file, **arrays)
-    file.write(b"half of it")
-    file.flush()
+        return replace(partial, target)
+    os.truncate(partial, 10)
     os.kill(os.getpid(), signal.SIGKILL)
-np.savez_compressed = dying
+os.replace = dying
 """
 """Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
@@ -250,18 +248,19 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "chunk_size", lambda: 8)
     run_study(SMALL, StudyFolder(tmp_path / "whole"))
     written: list[Path] = []
-    savez = np.savez_compressed
+    replace = os.replace
 
-    def full(file: Any, **arrays: Any) -> None:
-        written.append(Path(file.name))
-        if len(written) == 3:
-            file.write(b"half of it")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        savez(file, **arrays)
+    def full(partial: Path, target: Path) -> None:
+        if target.suffix == ".npz":
+            written.append(target)
+            if len(written) == 3:
+                os.truncate(partial, 10)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(partial, target)
 
     folder = StudyFolder(tmp_path / "full")
     with monkeypatch.context() as patch:
-        patch.setattr(storage.np, "savez_compressed", full)
+        patch.setattr(storage.os, "replace", full)
         with pytest.raises(ValueError, match=r"cannot write .*: No space left on device; .* is kept, --resume goes on"):
             run_study(SMALL, folder)
     assert len(list((folder.path / "chunks").glob("*.npz"))) == 2
