@@ -44,7 +44,7 @@ class Identity:
 
 def write(file: IO[bytes], arrays: Arrays, identity: Identity) -> None:
     """Write a chunk."""
-    fields = {name: np.asarray(value) for name, value in vars(arrays).items()}
+    fields: dict[str, Any] = {name: np.asarray(value) for name, value in vars(arrays).items()}
     fields["identity"] = np.array(identity.text())
     np.savez_compressed(file, **fields, checksum=np.array(_checksum(fields)))
 

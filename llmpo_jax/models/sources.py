@@ -53,6 +53,8 @@ def load(source: str) -> Source:
         battles = read_battles(source)
         _check_rates(source, battles)
         return Source(label, empirical_model(battles), battles)
+    if Path(source).is_dir():
+        raise ValueError(f"source {source!r} is a directory, expected a file")
     if re.search(r"[/\\]|\.\w+$", name):
         raise FileNotFoundError(f"source {source!r}: the file does not exist")
     alternatives = nearest(name, instances.names())
