@@ -69,8 +69,6 @@ class StudyFolder:
         A study that is resumed keeps the size of its chunks, wherever it goes on, and its seconds; where it is
         extended to more replications, the new ones have chunks of their own (`extended` tells from where).
         """
-        if resume and overwrite:
-            raise ValueError("resume and overwrite are both given, expected one of them")
         kept: dict[str, Any] = {"extended": [], "seconds": 0.0}
         if (before := self._before(resume)) is not None:
             if overwrite:

@@ -133,6 +133,8 @@ def run_study(
             chunks that are finished are kept).
     """
     started = time.monotonic()
+    if resume and overwrite:
+        raise ValueError("resume and overwrite are both given, expected one of them")
     cells = prepare_cells(arguments)
     with ExitStack() as held:
         plan = _begun(arguments, folder, cells, held, resume=resume, overwrite=overwrite, imported=imported)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,8 @@ _PLAIN_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True
 class Listing:
     """A table for whatever it is printed to.
 
-    Where it does not fit, names are folded, numbers broken at blanks only; signs that the encoding does not hold are
-    spelt out.
+    Where it does not fit, headers are folded, then names, and numbers broken at blanks; nothing is cut. Signs that the
+    encoding does not hold are spelt out.
 
     Attributes:
         headers: of each column the text, and whether it holds numbers, which stand to the right.
@@ -41,11 +41,13 @@ class Listing:
     caption: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        table = self._table(options, narrow=False)
-        wide = Measurement.get(console, options.update(max_width=10_000), table).maximum
-        yield table if wide <= options.max_width else self._table(options, narrow=True)
+        tables = [self._table(options, None), self._table(options, _whole), self._table(options, str.split)]
+        unlimited = options.update(max_width=10_000)
+        fits = (Measurement.get(console, unlimited, table).maximum <= options.max_width for table in tables)
+        yield next((table for table, fit in zip(tables, fits, strict=True) if fit), tables[-1])
 
-    def _table(self, options: ConsoleOptions, narrow: bool) -> Table:
+    def _table(self, options: ConsoleOptions, parts: Callable[[str], list[str]] | None) -> Table:
+        """A table with numbers no wider than the longest of their `parts`, which stay whole; None for all the room."""
         table = Table(
             box=_PLAIN_HEAD if options.ascii_only else SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -55,12 +57,14 @@ class Listing:
         )
         lines = [[Text(spelt(cell.plain, options.encoding), style=cell.style) for cell in line] for line in self.lines]
         for index, (header, numbers) in enumerate(self.headers):
-            words = [word for line in lines if index < len(line) for word in line[index].plain.split()]
+            cells = [line[index].plain for line in lines if index < len(line)]
             table.add_column(
                 spelt(header, options.encoding),
                 justify="right" if numbers else "left",
                 overflow="fold",
-                width=max(map(len, words), default=1) if narrow and numbers else None,
+                width=max((len(part) for cell in cells for part in parts(cell)), default=1)
+                if numbers and parts
+                else None,
             )
         for line in lines:
             if line:
@@ -68,6 +72,10 @@ class Listing:
             else:
                 table.add_section()
         return table
+
+
+def _whole(cell: str) -> list[str]:
+    return [cell]
 
 
 def summary_table(rows: pl.DataFrame) -> Listing:

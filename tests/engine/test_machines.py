@@ -91,7 +91,7 @@ def test_most_of_the_work_is_useful(monkeypatch: pytest.MonkeyPatch) -> None:
 # Processes.
 
 SOURCES = ("random-condorcet:5,gap=0.2", "linear-bradley-terry:8,3")
-STUDY = ("--samplers", "llm-po", "--stopping", "stylised", "--deltas", "0.1", "0.2", "--budgets", "10", "20")
+STUDY = ("--samplers", "llm-po", "--stopping", "stylised", "--delta", "0.1", "0.2", "--budgets", "10", "20")
 STUDY = (*STUDY, "--replications", "31", "--max-comparisons", "1000", "--name", "x", "--output")
 
 
@@ -186,7 +186,7 @@ os.replace = dying
 """
 """Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
-LONG = (*LONG, "--deltas", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
+LONG = (*LONG, "--delta", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
 LONG_CHUNKS = 2 * 800 // 8
 
 
