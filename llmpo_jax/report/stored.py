@@ -59,8 +59,8 @@ def load(folder: Path) -> list[Findings]:
     if not manifest.get("complete"):
         raise ValueError(f"{folder} holds a study that is not complete, expected one that ran to its end")
     arguments = manifest["arguments"]
-    table = pl.read_parquet(folder / "table.parquet")
-    pairs = pl.read_parquet(folder / "pairs.parquet")
+    table = pl.read_parquet(folder / "table.parquet", glob=False)
+    pairs = pl.read_parquet(folder / "pairs.parquet", glob=False)
     summary = read_summary(folder / "summary.csv") if arguments["deltas"] else None
     resolved = folder.resolve()
     found = []
@@ -87,4 +87,5 @@ def load(folder: Path) -> list[Findings]:
 
 def read_summary(path: Path) -> pl.DataFrame:
     """The rows of a summary.csv, its numbers as numbers even where a column is empty."""
-    return pl.read_csv(path, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))
+    # Without globbing, since brackets in a folder's name are no pattern.
+    return pl.read_csv(path, glob=False, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))

@@ -41,24 +41,29 @@ def _plain(console: Console, clock: Callable[[], float]) -> Show:
     """Lines for a log: one at each new cell and at the end, and else one in `EVERY` seconds at most."""
     started, first = clock(), -1
     last, cell, told = -EVERY, "", 0
+    running: tuple[float, int] | None = None  # since the first replication was over, when programs were compiled
 
     def show(label: str, finished: int, total: int) -> None:
-        nonlocal first, last, cell, told
-        first = finished if first < 0 else first
+        nonlocal first, last, cell, told, running
         now = clock()
+        first = finished if first < 0 else first
+        running = (now, finished) if running is None and finished > first else running
         if label == cell and now - last < EVERY and not told < finished == total:
             return
         last, cell, told = now, label, finished
-        console.print(line(label, finished, total, now - started, finished - first), soft_wrap=True, markup=False)
+        left = None
+        if running is not None and finished > running[1]:
+            left = (now - running[0]) * (total - finished) / (finished - running[1])
+        console.print(line(label, finished, total, now - started, left), soft_wrap=True, markup=False)
 
     return show
 
 
-def line(label: str, finished: int, total: int, elapsed: float, new: int) -> str:
-    """How far it is in one line; `new` of the finished replications were run in the `elapsed` seconds."""
-    left = f", about {_clock(elapsed * (total - finished) / new)} left" if new else ""
+def line(label: str, finished: int, total: int, elapsed: float, left: float | None) -> str:
+    """How far it is in one line; `elapsed` and `left` in seconds."""
+    rest = "" if left is None else f", about {_clock(left)} left"
     share = f"{100 * finished // total} %"
-    return f"{_words(label)}: {finished:,} of {total:,} replications, {share}, {_clock(elapsed)}{left}"
+    return f"{_words(label)}: {finished:,} of {total:,} replications, {share}, {_clock(elapsed)}{rest}"
 
 
 def _words(label: str) -> str:

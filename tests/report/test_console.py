@@ -151,7 +151,7 @@ def test_in_a_narrow_terminal_nothing_is_cut(encoding: str) -> None:
 
 
 def test_plain_lines_while_a_study_runs() -> None:
-    """One at each new cell and at the end, else one in ten seconds; the time that is left is that of what was run."""
+    """One at each new cell and at the end, else one in ten seconds; what is left is told by the pace since the first was over."""
     times = iter([0.0, 1.0, 2.0, 12.0, 13.0, 40.0, 41.0, 42.0])
     console = Console(file=io.StringIO(), width=40, highlight=False)
     with display(console, clock=lambda: next(times)) as show:
@@ -163,8 +163,8 @@ def test_plain_lines_while_a_study_runs() -> None:
     assert console.file.getvalue().splitlines() == [
         "a b: 512 of 2,048 replications, 25 %, 0:00:01",
         "a b: 1,024 of 2,048 replications, 50 %, 0:00:12, about 0:00:24 left",
-        "a c: 1,024 of 2,048 replications, 50 %, 0:00:13, about 0:00:26 left",
-        "a c: 1,536 of 2,048 replications, 75 %, 0:00:40, about 0:00:20 left",
+        "a c: 1,024 of 2,048 replications, 50 %, 0:00:13, about 0:00:27 left",
+        "a c: 1,536 of 2,048 replications, 75 %, 0:00:40, about 0:00:21 left",
         "a c: 2,048 of 2,048 replications, 100 %, 0:00:41, about 0:00:00 left",
     ]
 
