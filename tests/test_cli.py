@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -89,6 +91,19 @@ def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bound", "cyclic:17", "--delta", "0.1") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "fewer than 76 comparisons on average (5,615 to certify)" in words
+
+
+def test_what_an_encoding_lacks_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output forced to ASCII: names are escaped, and nothing fails after the work is done."""
+    (tmp_path / "wins.csv").write_text(",café,b\ncafé,0.5,0.8\nb,0.2,0.5\n", encoding="utf-8")
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run("bound", str(tmp_path / "wins.csv")) == 0
+        stream.seek(0)
+        text = stream.read()
+        monkeypatch.undo()
+    assert "the winner is caf\\xe9" in text
+    assert len({len(line) for line in text.splitlines() if "1.0000" in line or "proportion " in line}) == 1
 
 
 def battles(path: Path, rows: list[str]) -> str:

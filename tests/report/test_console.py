@@ -151,7 +151,7 @@ def test_in_a_narrow_terminal_nothing_is_cut(encoding: str) -> None:
 
 
 def test_plain_lines_while_a_study_runs() -> None:
-    """One at each new cell and at the end, else one in ten seconds; what is left is told by the pace since the first was over."""
+    """One at each new cell and at the end, else one in ten seconds; compilation does not count for what is left."""
     times = iter([0.0, 1.0, 2.0, 12.0, 13.0, 40.0, 41.0, 42.0])
     console = Console(file=io.StringIO(), width=40, highlight=False)
     with display(console, clock=lambda: next(times)) as show:
