@@ -53,7 +53,7 @@ def seed(value: Any) -> int:
     return whole("seed", value, 0, 2**64 - 1)
 
 
-def number(argument: str, value: Any, least: float = -math.inf, most: float = math.inf) -> float:
+def real(argument: str, value: Any, least: float = -math.inf, most: float = math.inf) -> float:
     """A finite number from `least` to `most`, an integer as such.
 
     Raises:

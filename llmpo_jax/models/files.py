@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.preference import Tabular
 from llmpo_jax.registry import nearest
 
@@ -46,6 +47,8 @@ class Battles:
     first: np.ndarray
     second: np.ndarray
     outcome: np.ndarray
+
+    __repr__ = brief
 
     @property
     def counts(self) -> np.ndarray:

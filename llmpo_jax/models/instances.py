@@ -82,7 +82,7 @@ def make(
     for parameter, value in parameters.items():
         if parameter not in known:
             raise ValueError(f"instance {name!r} has no parameter {parameter!r}{nearest(parameter, known)}")
-        parameters[parameter] = arguments.number(parameter, value)
+        parameters[parameter] = arguments.real(parameter, value)
     return factory(num_policies, seed, **parameters)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.preference import Array, array_namespace, checked_names, floating, pytree, sigmoid
 
 
@@ -38,6 +39,8 @@ class LinearBradleyTerry:
     features: Array
     theta: Array
     names: tuple[str, ...] | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         features = floating("features", self.features)
