@@ -464,7 +464,7 @@ BAD = [
     (lambda: structured_time(LINEAR, "certify"), "existence = 'certify', expected 'assumed' in the structured space"),
     (
         lambda: characteristic_time(LINEAR, assume=BAD_NAME),
-        "assume = 'exakt', expected one of unstructured, structured",
+        "assume = 'exakt', expected one of unstructured, ",
     ),
     (lambda: structured_time(models.instances.make("cyclic", 5)), "no Bradley-Terry model, expected LinearBradley"),
     (lambda: structured_time(Tabular([[0.5, 0.6], [0.4, 0.5]])), "no Bradley-Terry model, expected LinearBradley"),
