@@ -41,26 +41,27 @@ def _in_terminal(console, description: str, total: int) -> Iterator[Callable[[in
 
 @contextlib.contextmanager
 def _in_notebook(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
+    from IPython.display import display  # pyright: ignore[reportMissingImports]
 
     started = drawn = time.monotonic()
-    state = _html(description, 0, total, 0.0)
-    handle = display(HTML(state), display_id=True)
+    state = _drawing(description, 0, total, 0.0)
+    handle = display(state, raw=True, display_id=True)
 
     def advance(done: int) -> None:
         nonlocal state, drawn
         now = time.monotonic()
-        state = _html(description, done, total, now - started)
+        state = _drawing(description, done, total, now - started)
         if now - drawn >= PERIOD:
             drawn = now
-            handle.update(HTML(state))
+            handle.update(state, raw=True)
 
     try:
         yield advance
     finally:
-        handle.update(HTML(state))
+        handle.update(state, raw=True)
 
 
-def _html(description: str, done: int, total: int, seconds: float) -> str:
-    label = f"{html.escape(description)} {done:,}/{total:,}, {seconds:.0f} s"
-    return f'<progress value="{done}" max="{total}"></progress> {label}'
+def _drawing(description: str, done: int, total: int, seconds: float) -> dict[str, str]:
+    label = f"{description} {done:,}/{total:,}, {seconds:.0f} s"
+    drawn = f'<progress value="{done}" max="{total}"></progress> {html.escape(label)}'
+    return {"text/html": drawn, "text/plain": label}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -38,7 +39,7 @@ class LinearBradleyTerry:
 
     features: Array
     theta: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
 
     __repr__ = brief
 

@@ -33,7 +33,7 @@ class PreferenceModel(Protocol):
     """What every model offers; any frozen pytree with these is a model."""
 
     @property
-    def names(self) -> tuple[str, ...] | None:
+    def names(self) -> Sequence[str] | None:
         """Names of the policies, or None where they have none."""
         ...
 
@@ -139,7 +139,7 @@ class Tabular:
     """
 
     mu: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
 
     __repr__ = brief
 
@@ -181,7 +181,7 @@ class BradleyTerry:
     """
 
     scores: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
 
     __repr__ = brief
 
@@ -255,4 +255,4 @@ def default_names(num_policies: int) -> tuple[str, ...]:
 
 def policy_names(model: PreferenceModel) -> tuple[str, ...]:
     """The names of the policies, K of them; `policy-0`, `policy-1`, ... where the model has none."""
-    return default_names(model.num_policies) if model.names is None else model.names
+    return default_names(model.num_policies) if model.names is None else tuple(model.names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from typing import Any
 
 import jax
@@ -171,29 +170,6 @@ def test_own_sampler_and_stopping_rule() -> None:
 
 
 # Arguments.
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"replications": 0}, "replications = 0, expected at least 1"),
-    ({"deltas": (0.1, 0.0)}, "deltas contains 0.0, expected numbers strictly between 0 and 1"),
-    ({"deltas": (1.0,)}, "deltas contains 1.0, expected numbers strictly between 0 and 1"),
-    ({"deltas": (float("nan"),)}, "deltas contains nan, expected numbers strictly between 0 and 1"),
-    ({"deltas": (), "budgets": ()}, "deltas and budgets are both empty, expected at least one"),
-    ({"budgets": (0,)}, "budgets contains 0, expected positive whole numbers"),
-    ({"budgets": (1.5,)}, "budgets contains 1.5, expected positive whole numbers"),
-    ({"budgets": (200,), "max_comparisons": 100}, "budgets contains 200, expected at most max_comparisons = 100"),
-    ({"max_comparisons": 0}, "max_comparisons = 0, expected 1 to"),
-    ({"max_comparisons": 2**31}, "max_comparisons = 2147483648, expected 1 to"),
-    ({"existence": "asumed"}, "did you mean 'assumed'?"),
-    ({"sampler": "lmm-po"}, "unknown sampler 'lmm-po', expected one of"),
-    ({"stopping": "eprocess"}, "did you mean 'e-process'?"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    """Each is refused by name and value before anything is compiled."""
-    with pytest.raises(ValueError, match=re.escape(message)):
-        simulate.simulate(EASY, **arguments)
 
 
 def test_no_deltas() -> None:
