@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llmpo_jax.engine import glance
 from llmpo_jax.models import PreferenceModel, condorcet_winner
 from llmpo_jax.protocol import CENSORED, NO_WINNER
 from llmpo_jax.theory.divergence import confidence_divergence
@@ -45,9 +46,11 @@ class Level:
     bound: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """Outcome of R replications at D deltas and B budgets. Policies are numbered as in the model.
+
+    Two results are equal only if they are the same object, as models are; `numpy.array_equal` compares the arrays.
 
     Attributes:
         model, assume, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run; `assume` is
@@ -84,6 +87,12 @@ class Result:
     group_counts: np.ndarray
     simulated: int
 
+    def __repr__(self) -> str:
+        return glance.text(self)
+
+    def _repr_html_(self) -> str:
+        return glance.table(self)
+
     def errors(self) -> np.ndarray:
         """bool [R, D], where a wrong statement was made; a censored run made none."""
         winner = condorcet_winner(self.model)
@@ -92,7 +101,8 @@ class Result:
 
     def correct_selection(self) -> np.ndarray:
         """bool [R, B], where the best guess at a budget is the Condorcet winner."""
-        return self.budget_recommendation == condorcet_winner(self.model)
+        winner = condorcet_winner(self.model)
+        return self.budget_recommendation == (NO_WINNER if winner is None else winner)
 
     @property
     def needed(self) -> int:
