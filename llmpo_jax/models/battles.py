@@ -36,8 +36,8 @@ class Battles:
     first: np.ndarray
     second: np.ndarray
     outcome: np.ndarray
-    ordered: bool = True
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    ordered: bool = field(default=True, kw_only=True)
+    skipped: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     __repr__ = brief
 
