@@ -46,7 +46,7 @@ def draw(
 
     Args:
         folder: a study's folder (`llmpo_jax.engine.storage`).
-        formats: of "png", "pdf", "svg".
+        formats: of "png", "pdf", "svg", at least one.
         width: "column" (3.4 inches) or "page" (7 inches).
         samplers: which to draw; empty for all.
 
@@ -57,7 +57,7 @@ def draw(
         ValueError: the folder holds no study, one that is not complete, or one of another version; an unknown
             format, width or sampler.
     """
-    for each in formats:
+    for each in formats or ("",):
         if each not in _METADATA:
             raise ValueError(f"format = {each!r}{nearest(each, _METADATA)}")
     if width not in style.WIDTHS:

@@ -201,7 +201,7 @@ def proportions(findings: Findings, width: str) -> Drawing | None:
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)
     largest = float(np.nanmax(shares.select("proportion", "high", "optimal").to_numpy()))
-    ticks = [tick for tick in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if tick <= largest * 1.1]
+    ticks = [tick for tick in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0) if tick <= largest * 1.1]
     panels[0].set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
     panels[0].set_xlim(0, largest * 1.08)
     level = f"δ = {findings.deltas[-1]:g}"

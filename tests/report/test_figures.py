@@ -239,6 +239,7 @@ def test_draw_writes_every_format_and_the_caption(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"formats": []}, "format = '', expected one of png, pdf, svg"),
         ({"formats": ["jpg"]}, "format = 'jpg', expected one of png, pdf, svg"),
         ({"width": "wide"}, "width = 'wide', expected one of column, page"),
         ({"samplers": ["rucb"]}, "sampler 'rucb' is not in .*, expected one of llm-po, round-robin, mine"),
