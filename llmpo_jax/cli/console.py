@@ -9,7 +9,8 @@ from rich.console import Console
 
 from llmpo_jax.report.plain import ERRORS
 
-console = Console(highlight=False)
+# Names are printed as they are given: `[openai:gpt-4o]` is no markup, and `:smile:` no picture.
+console = Console(highlight=False, markup=False, emoji=False)
 
 
 def write_anything() -> None:
