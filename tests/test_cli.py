@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from llmpo_jax import cli
-from llmpo_jax.cli.study import Study
+from llmpo_jax.cli.study import Study, draw_or_say
+from llmpo_jax.report import figures
+from tests.report.toy_study import make_study
 from tests.shared_files import shared
 
 SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--budgets", "20", "50")
@@ -38,7 +40,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("command", ["study", "bound", "identify"])
+@pytest.mark.parametrize("command", ["study", "plot", "bound", "identify"])
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run(command, "--help") == 0
     assert f"llmpo-jax {command} " in capsys.readouterr().out.split("options", 1)[0].split("\n", 1)[1]
@@ -81,6 +83,25 @@ def test_study_leaves_tables_and_figures(
     assert "seed was 0, now 1" in fails(capsys, "study", "bradley-terry-line:4", *SMALL, "--resume", "--seed", "1")
     assert run("study", "bradley-terry-line:4", *SMALL, "--overwrite", "--seed", "1") == 0
     assert (folder / "table.parquet").read_bytes() != kept
+
+
+def test_plot_draws_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_study(tmp_path / "a study", deltas=())
+    assert run("plot", str(folder), "--format", "svg", "--width", "column", "--samplers", "mine") == 0
+    assert [path.name for path in sorted((folder / "figures").iterdir())] == [
+        "correct_selection.svg",
+        "correct_selection.txt",
+    ]
+    assert capsys.readouterr().out == f"{folder}/figures/correct_selection.svg\n"
+    assert "expected one of llm-po, round-robin, mine" in fails(capsys, "plot", str(folder), "--samplers", "rucb")
+    assert "holds no study" in fails(capsys, "plot", str(tmp_path))
+
+    def broken(folder: Path) -> None:
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(figures, "draw", broken)
+    (line,) = draw_or_say(folder)  # what `study` ends with
+    assert "(no font)" in line and f"`llmpo-jax plot '{folder}'` draws again" in line
 
 
 def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:

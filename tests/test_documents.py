@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import polars as pl
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +34,23 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_readme() -> None:
     done = run("-c", python_blocks("README.md"))
     assert done.returncode == 0, done.stderr
+
+
+def test_tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook, cell after cell, from a matrix to a figure."""
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs" / "tour.ipynb").read_text())["cells"]
+    plt.switch_backend("agg")
+    found: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "outputs are not kept: they would grow old"
+            exec("".join(cell["source"]), found)
+    plt.close("all")
+    assert (tmp_path / "tour.png").stat().st_size > 10_000
+    ours, others = (result.summary()[0] for result in found["runs"].values())
+    # What the figure is to show: far more than the 95 % intervals.
+    assert found["bound"].time < ours.mean_high < others.mean_low
 
 
 def test_contributing(tmp_path: Path) -> None:

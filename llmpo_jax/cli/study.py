@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,6 @@ class Study:
         from llmpo_jax.engine import processes
         from llmpo_jax.engine.storage import StudyFolder
         from llmpo_jax.engine.study import run_study
-        from llmpo_jax.report import figures
         from llmpo_jax.report.console import summary_table
         from llmpo_jax.report.stored import read_summary
         from llmpo_jax.report.study_display import display
@@ -116,7 +116,7 @@ class Study:
             if not processes.is_first():
                 return
             with console.status("drawing"):
-                drawn = figures.draw(folder.path)
+                drawn = draw_or_say(folder.path)
         except KeyboardInterrupt:
             console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
             sys.stdout.flush()
@@ -124,8 +124,8 @@ class Study:
             os._exit(130)
         console.print(summary_table(read_summary(folder.path / "summary.csv")))
         console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json", soft_wrap=True)
-        for path in drawn:
-            console.print(str(path), soft_wrap=True)
+        for line in drawn:
+            console.print(line, soft_wrap=True)
 
     def _arguments(self) -> Arguments:
         """What the study is asked to do."""
@@ -156,3 +156,15 @@ class Study:
         if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
             raise ValueError(f"name = {self.name!r}, expected the name of one folder (--output says where it is kept)")
         return self.name
+
+
+def draw_or_say(folder: Path) -> list[str]:
+    """Draw the figures; what to say of them, and where they cannot be drawn, that the tables are kept."""
+    from llmpo_jax.report import figures
+
+    try:
+        return [str(path) for path in figures.draw(folder)]
+    except Exception as error:  # whatever it is, it comes after the results
+        reason = " ".join(str(error).split()) or type(error).__name__
+        again = f"llmpo-jax plot {shlex.quote(str(folder))}"
+        return [f"The figures could not be drawn ({reason}); the tables are complete, and `{again}` draws again."]

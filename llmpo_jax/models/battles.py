@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.preference import Tabular
 
 #: Two policies by their numbers, the lower one first.
@@ -37,6 +38,8 @@ class Battles:
     outcome: np.ndarray
     ordered: bool = True
     skipped: Mapping[str, int] = field(default_factory=dict)
+
+    __repr__ = brief
 
     @property
     def counts(self) -> np.ndarray:

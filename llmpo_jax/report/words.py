@@ -10,6 +10,7 @@ from llmpo_jax.engine.audit import Audit
 from llmpo_jax.engine.result import Result
 from llmpo_jax.models import Battles, Source, policy_names
 from llmpo_jax.models.battles import listed
+from llmpo_jax.protocol import SpaceName
 from llmpo_jax.theory.bounds import characteristic_time
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.independence import FALSE_ALARMS, JUDGES, SORTED, VERDICTS
@@ -66,7 +67,7 @@ def allocation(source: Source, time: CharacteristicTime | StructuredTime) -> lis
     return sorted(rows, key=lambda row: -row[2])
 
 
-def bound(source: Source, deltas: Sequence[float], assume: str | None = None) -> dict:
+def bound(source: Source, deltas: Sequence[float], assume: SpaceName | None = None) -> dict:
     """All that the theory says of an instance, ready for JSON.
 
     Two forms: "assumed" and "certify" in the unstructured space, "exact" and "fisher" in the structured one.

@@ -119,6 +119,8 @@ def test_tables_say_what_was_run(tmp_path: Path) -> None:
         assert guesses.to_list() == [f"policy-{i}" for i in result.budget_recommendation[:, 1]]
     pairs = pl.read_parquet(path / "pairs.parquet")
     assert pairs.shape[0] == 2 * 10
+    total = pairs.group_by("sampler", maintain_order=True).agg(pl.col("groups").explode().sum())["groups"]
+    assert total.to_list() == [result.group_counts.sum() for _, result in results]
     assert pairs.group_by("sampler").agg(pl.col("optimal").sum())["optimal"].to_list() == pytest.approx([1, 1])
     assert pl.read_csv(path / "summary.csv")["delta"].to_list() == [0.1, 0.01, 0.1, 0.01]
 
