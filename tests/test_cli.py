@@ -314,7 +314,7 @@ def test_identify_with_features(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (("study", "--name", "../../x"), "name = '../../x', expected the name of one folder"),
         (("study", "--name", ".."), "name = '..', expected the name of one folder"),
         (("study", "--name", ""), "name = '', expected the name of one folder"),
-        (("study", "."), "source '.' is a directory, expected a file"),
+        (("study", "."), ". is a directory, expected a file"),
         (("study", "--resume", "--overwrite"), "resume and overwrite are both given"),
         (("study", "--import", "missing.py"), "missing.py"),
         (("study", "--import", "missing"), "No module named 'missing'"),
