@@ -46,7 +46,7 @@ class Registry(Generic[T]):
             ValueError: unknown name (with the nearest valid one).
         """
         if not isinstance(name, str) or name not in self._table:
-            raise ValueError(f"unknown {self._kind} {name!r}{nearest(str(name), self._table)}")
+            raise ValueError(f"unknown {self._kind} {' '.join(repr(name).split())}{nearest(str(name), self._table)}")
         return self._table[name]
 
     def name_of(self, thing: T) -> str | None:

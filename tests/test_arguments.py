@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, get_args
@@ -13,6 +14,7 @@ import pytest
 
 import llmpo_jax as lp
 from llmpo_jax import spaces
+from llmpo_jax.engine.simulate import Options
 from llmpo_jax.models import Identified, identified
 from llmpo_jax.protocol import SpaceName
 from llmpo_jax.samplers import SAMPLERS
@@ -130,8 +132,9 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
     ),
     (lambda: lp.characteristic_times("cyclic"), "models = 'cyclic', expected a sequence of preference models"),
     (lambda: lp.characteristic_times(untyped(None), existence=untyped("x")), "existence = 'x', expected one of"),
-    (lambda: lp.instances.make("cyclic", num_policies=True), "num_policies = True, expected a whole number >= 2"),
+    (lambda: lp.instances.make("cyclic", num_policies=True), "num_policies = True, expected a whole number from 2"),
     (lambda: lp.instances.make(untyped(None)), "unknown instance None, expected one of bradley-terry"),
+    (lambda: lp.BradleyTerry([1.0, 0.0], untyped(3)), "names = 3, expected a sequence of strings"),
     (lambda: lp.BradleyTerry(["1", "2"]), "scores = ['1', '2'], expected an array of real numbers"),
     (lambda: lp.Tabular([[True, False]] * 2), "mu = [[True, False], [True, False]], expected an array of real"),
     (lambda: lp.fit_linear_bradley_terry("a", [[0]], [[0]]), "features = 'a', expected an array of real numbers"),
@@ -204,3 +207,5 @@ def test_types_follow_the_registries() -> None:
     assert set(get_args(spaces.StoppingName)) == {name for s in spaces.SPACES.values() for name in s.stopping.names()}
     assert get_args(SpaceName) == tuple(spaces.SPACES)
     assert get_args(Form) == FORMS
+    asked = inspect.signature(lp.simulate).parameters.values()
+    assert [each.name for each in asked if each.kind is each.KEYWORD_ONLY] == list(Options.__annotations__)

@@ -104,7 +104,8 @@ def simulate(  # pyright: ignore[reportInconsistentOverload]
         `Result` with stopping times and recommendations [R, D], budget recommendations [R, B].
 
     Raises:
-        ValueError: for arguments outside what is stated above.
+        ValueError: for arguments outside what is stated above, named in the message.
+        OSError: a source is a file that cannot be read.
 
     Example:
         >>> import llmpo_jax as lp

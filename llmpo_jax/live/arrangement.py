@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from llmpo_jax.arguments import between, items, one_of, seed
+from llmpo_jax.arguments import between, items, one_of, seed, shown
 from llmpo_jax.arithmetic import pinned
 from llmpo_jax.engine.preparation import LARGEST_LIMIT, Settings, make_plan
 from llmpo_jax.engine.replication import Plan, Procedure
@@ -147,11 +147,17 @@ def arranged(
     policies = items("policies", policies, "a sequence of names or specifications")
     inputs = items("inputs", inputs, "a sequence of inputs")
     array = None if features is None else np.asarray(floating("features", features), np.float64)
-    chosen = tuple(_policy(policy) if isinstance(policy, Mapping) else policy for policy in policies)
+    if not isinstance(extra, Mapping | None):
+        raise ValueError(f"extra = {shown(extra)}, expected a mapping")
+    chosen = tuple(_policy(policy) for policy in policies)
     return Arrangement(policies=chosen, inputs=tuple(_plain(list(inputs))), features=array, extra=extra or {}, **others)
 
 
-def _policy(given: Mapping[str, Any]) -> Policy:
+def _policy(given: Any) -> str | Policy:
+    if isinstance(given, str | Policy):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"policies contains {shown(given)}, expected names or specifications")
     known = [field.name for field in dataclasses.fields(Policy)]
     for name in given:
         if name not in known:

@@ -77,7 +77,7 @@ def make(
       ValueError: unknown name or parameter (with the nearest valid one), or a value out of its range.
     """
     factory = _FACTORIES.get(name)
-    num_policies, seed = arguments.whole("num_policies", num_policies, least=2), arguments.seed(seed)
+    num_policies, seed = arguments.whole("num_policies", num_policies, 2, 2**31 - 1), arguments.seed(seed)
     known = defaults(name)
     for parameter, value in parameters.items():
         if parameter not in known:

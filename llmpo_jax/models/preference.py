@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from llmpo_jax.arguments import shown
+from llmpo_jax.arguments import items, shown
 from llmpo_jax.brief import brief
 
 #: A NumPy array, a JAX array or a tracer; what the numerical functions of this package take and return.
@@ -98,14 +98,15 @@ def checked_names(names: Sequence[str] | None, num_policies: int) -> tuple[str, 
     """`names` as a tuple of `num_policies` unique strings, or None; ValueError if they are not such names."""
     if names is None:
         return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"names = {names!r}, expected a sequence of strings")
-    duplicates = sorted({name for name in names if list(names).count(name) > 1})
+    names = items("names", names, "a sequence of strings")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"names = {shown(names)}, expected a sequence of strings")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise ValueError(f"names has {duplicates[0]!r} more than once, expected unique names")
     if len(names) != num_policies:
         raise ValueError(f"names has {len(names)} entries, expected one for each of the {num_policies} policies")
-    return tuple(names)
+    return tuple(str(name) for name in names)
 
 
 def _check_probabilities(mu: np.ndarray, tolerance: float) -> None:

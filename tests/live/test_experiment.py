@@ -207,6 +207,8 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"presentation": "bth"}, "did you mean 'both'"),
         ({"seed": -1}, "seed = -1"),
         ({"delta": True}, "delta = True, expected a number"),
+        ({"policies": ["a", 3]}, "policies contains 3, expected names or specifications"),
+        ({"extra": 3}, "extra = 3, expected a mapping"),
         ({"policies": None}, "policies = None, expected a sequence of names"),
         ({"features": np.ones((3, 2))}, "features has shape (3, 2), expected one row for each of the 2"),
         ({"features": np.ones((2, 2))}, "features"),
