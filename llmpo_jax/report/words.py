@@ -167,7 +167,7 @@ def audit_in_words(battles: Battles, audit: Audit, delta: float) -> list[str]:
             f"Undecided {level}: {len(left)} of {len(names)} policies are not refuted "
             f"({_some([names[k] for k in left])})."
         )
-        return [*lines, _next_in_words(audit, names, audit.next_pair)]
+        return [*lines, _next_in_words(audit, names, audit.next_pairs[0])]
     if not len(left):
         nothing = "No policy beats all others (no Condorcet winner)", "every one is refuted"
         if audit.proofs is None:

@@ -49,7 +49,7 @@ def test_audit_of_a_log() -> None:
     assert found.refuted(0.05).any() and not found.refuted(0.05).all()
     llm_po = reference.SAMPLERS["llm-po"]
     decide = functools.partial(llm_po.decide, record, np.array(record.wealth), llm_po.init(5), ())
-    assert found.next_pair in {option[:2] for option in reference.decisions(decide, 1e-4)}
+    assert found.next_pairs[0] in {option[:2] for option in reference.decisions(decide, 1e-4)}
 
 
 def test_ties_add_no_evidence() -> None:
@@ -61,7 +61,7 @@ def test_ties_add_no_evidence() -> None:
     one, other = audit(log), audit(without)
     np.testing.assert_array_equal(one.refutation, other.refutation)
     np.testing.assert_array_equal(one.refuter, other.refuter)
-    assert one.next_pair == other.next_pair
+    assert one.next_pairs == other.next_pairs and one.next_proofs == other.next_proofs
 
 
 def test_nothing_is_proven_by_nothing() -> None:
@@ -90,7 +90,7 @@ def test_audit_with_features() -> None:
     np.testing.assert_allclose(found.refutation, expected, atol=1e-2)
     assert found.refuted(0.05).sum() >= 2 and not found.refuted(0.05)[run.leader]
     assert found.refuter.tolist() == [run.leader if peak > 0 else -1 for peak in expected]
-    assert found.next_pair == run.next_pair()
+    assert found.next_pairs == (run.next_pair(),) and found.next_proofs == ()
     assert log.never_compared == ((0, 4),)
 
 
@@ -147,7 +147,7 @@ def test_any_order_does_not_depend_on_the_order(features: np.ndarray | None, mon
     assert audit(by_outcome, features).alarm == "sorted"
     for other in (rearranged(log, 1), by_outcome):
         again = audit(other, features, order="any")
-        assert again.alarm is None and again.next_pair == one.next_pair
+        assert again.alarm is None and again.next_pairs == one.next_pairs
         np.testing.assert_array_equal(again.refutation, one.refutation)
         np.testing.assert_array_equal(again.refuter, one.refuter)
     assert one.refuted(0.05)[:3].all() and not one.refuted(0.05)[4]
@@ -196,7 +196,7 @@ def test_what_is_not_independent_is_not_weighed() -> None:
     """Nothing is proven, by peak or average, and no pair is proposed."""
     log = Battles(("a", "b"), np.zeros(100, int), np.ones(100, int), np.repeat([1.0, 0.0], [55, 45]))
     found = audit(log)
-    assert found.alarm == "sorted" and found.next_pair is None and found.proofs is not None
+    assert found.alarm == "sorted" and found.next_pairs == found.next_proofs == () and found.proofs is not None
     assert not found.refuted(0.999).any() and not found.proven(0.999)[0, 1]
     assert audit(log, order="any").alarm is None
     with pytest.raises(ValueError, match="order = 'sorted', expected one of log, any"):

@@ -74,5 +74,5 @@ def test_one_log_for_each_answer() -> None:
 def test_with_features(refutation: list[float], expected: str) -> None:
     """Delta = 0.05 asks for 2.996 nats."""
     battles = Battles(("a", "b"), np.array([0]), np.array([1]), np.array([0.0]))
-    found = Audit("log", None, np.array(refutation), np.array([1, 0]), None, (0, 1))
+    found = Audit("log", None, np.array(refutation), np.array([1, 0]), None, ((0, 1),), ())
     assert words.audit_in_words(battles, found, DELTA)[0].startswith(expected)

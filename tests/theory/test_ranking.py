@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from llmpo_jax.theory.logistic import fit_linear_bradley_terry
 from llmpo_jax.theory.ranking import ranking
 
 
-def tally(wins: list[tuple[int, int, float]], size: int) -> tuple[np.ndarray, np.ndarray]:
+def tally(wins: Sequence[tuple[Any, Any, float]], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts and wins of (winner, loser, times)."""
     won = np.zeros((size, size))
     for winner, loser, times in wins:
