@@ -10,10 +10,14 @@ T = TypeVar("T")
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """For the end of an error message: all the choices, and the one most like `word` where any is alike."""
+    """For the end of an error message: all the choices, and the one most like `word` where any is alike.
+
+    None is named where two are equally alike: of `model_c` nobody knows whether it is `model_a` or `model_b`.
+    """
     choices = list(choices)
-    alike = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    hint = f"; did you mean {alike[0]!r}?" if alike else ""
+    alike = difflib.get_close_matches(word, choices, n=2, cutoff=0.5)
+    ratios = [difflib.SequenceMatcher(None, choice, word).ratio() for choice in alike]
+    hint = f"; did you mean {alike[0]!r}?" if alike and ratios[0] > ratios[-1] * (len(alike) > 1) else ""
     return f", expected one of {', '.join(choices)}{hint}"
 
 

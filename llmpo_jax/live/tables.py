@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmpo_jax.live.templates import shown
-from llmpo_jax.models.files import read_rows
+from llmpo_jax.models.reading import read_sheet
 from llmpo_jax.registry import nearest
 
 MISSING: Any = object()
@@ -145,11 +145,8 @@ def _json_row(path: Path, number: int, line: str) -> Any:
 
 
 def _csv_rows(path: Path) -> list[dict[str, str]]:
-    (_, header), *lines = read_rows(path)
+    (_, header), *lines = read_sheet(path).rows()
     for name in header:
         if not name or header.count(name) > 1:
             raise ValueError(f"{path}, line 1: column {name!r}, expected a header of names that differ")
-    for number, cells in lines:
-        if len(cells) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(cells)} columns, expected {len(header)} as in the header")
     return [dict(zip(header, cells, strict=True)) for _, cells in lines]

@@ -1,6 +1,7 @@
 """What is simulated: preference models, their named instances, and the reading of comparison files."""
 
 from llmpo_jax.models import instances
+from llmpo_jax.models.battles import Battles, empirical_model
 from llmpo_jax.models.features import (
     Identified,
     align_features,
@@ -10,7 +11,6 @@ from llmpo_jax.models.features import (
     one_hot,
     read_features,
 )
-from llmpo_jax.models.files import Battles, empirical_model, read_battles, read_matrix
 from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import (
     BradleyTerry,
@@ -22,6 +22,7 @@ from llmpo_jax.models.preference import (
     policy_names,
     win_probabilities,
 )
+from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
 
 __all__ = [

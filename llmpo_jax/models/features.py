@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmpo_jax.models.files import number, read_rows
 from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
+from llmpo_jax.models.reading import Row, number, read_sheet
 
 _RANK_TOLERANCE = 1e-9
 """Singular values of the standardised features below this share of the largest one are rounding."""
@@ -141,18 +141,20 @@ def features_for(model: PreferenceModel, path: str | os.PathLike[str]) -> np.nda
       FileNotFoundError: no such file.
       ValueError: as `read_features` and `align_features`.
     """
-    names, features = read_features(path)
+    names, features = read_features(path, model.names)
     try:
         return align_features(names, features, policy_names(model))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None, np.ndarray]:
-    """A CSV file with one row per policy: its name, then its features.
+def read_features(
+    path: str | os.PathLike[str], policies: Sequence[str] | None = None
+) -> tuple[tuple[str, ...] | None, np.ndarray]:
+    """A table with one row per policy: its name, then its features.
 
     The first row may be a header: it has something else than a number after its first cell. A file of numbers alone
-    has no names.
+    has names in its first column where `policies` are given, which may be called by numbers, and none where not.
 
     Returns:
       The names, or None, and the features [K, d].
@@ -160,13 +162,14 @@ def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None,
     Raises:
       FileNotFoundError: no such file.
       ValueError: empty, rows of different lengths, an entry that is not a finite number, a name that is empty or
-        there twice.
+        there twice, no names although the policies have some.
     """
-    rows = list(read_rows(path))
+    rows = read_sheet(path).rows()
     width = len(rows[0][1])
     header = any(number(cell) is None for cell in rows[0][1][1:])
-    named = header or number(rows[0][1][0]) is None
+    named = header or number(rows[0][1][0]) is None or policies is not None
     rows = rows[header:]
+    _check_named(path, rows, policies if named else None)
     if len(rows) < 2 or width < 1 + named:
         raise ValueError(
             f"{path}: too little, expected at least 2 rows, one per policy, with its name and its features"
@@ -174,8 +177,6 @@ def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None,
     names: list[str] = []
     features = np.empty((len(rows), width - named))
     for index, (line, cells) in enumerate(rows):
-        if len(cells) != width:
-            raise ValueError(f"{path}, line {line}: {len(cells)} columns, expected {width} as in the first row")
         if named:
             if not cells[0] or cells[0] in names:
                 reason = f"policy {cells[0]!r} is there already" if cells[0] else "empty name"
@@ -188,6 +189,14 @@ def read_features(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None,
                 raise ValueError(f"{path}, {place}: {cell!r}, expected a finite number")
             features[index, column] = value
     return (tuple(names) if named else None), features
+
+
+def _check_named(path: str | os.PathLike[str], rows: list[Row], policies: Sequence[str] | None) -> None:
+    """That a file of numbers alone, to be matched by name, does not begin with a feature."""
+    numbers = all(number(cells[0]) is not None for _, cells in rows)
+    if policies is not None and numbers and not {cells[0] for _, cells in rows} & set(policies):
+        some = ", ".join(policies[:5]) + ", ..." * (len(policies) > 5)
+        raise ValueError(f"{path}: no names of policies in the first column, expected {some}")
 
 
 def align_features(names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str]) -> np.ndarray:

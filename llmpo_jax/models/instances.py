@@ -79,7 +79,8 @@ def make(name: str, /, num_policies: int = 16, seed: int = 0, **parameters: floa
     known = defaults(name)
     for parameter, value in parameters.items():
         if parameter not in known:
-            raise ValueError(f"instance {name!r} has no parameter {parameter!r}{nearest(parameter, known)}")
+            choices = ("num_policies", "seed", *known)
+            raise ValueError(f"instance {name!r} has no parameter {parameter!r}{nearest(parameter, choices)}")
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
             raise ValueError(f"{parameter} = {value!r}, expected a finite number")
     return factory(num_policies, seed, **parameters)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmpo_jax.models import instances
-from llmpo_jax.models.files import Battles, empirical_model, holds_battles, listed, read_battles, read_matrix
-from llmpo_jax.models.preference import PreferenceModel
+from llmpo_jax.models.battles import Battles, rates
+from llmpo_jax.models.preference import PreferenceModel, Tabular
+from llmpo_jax.models.reading import holds_log, log, matrix, read_sheet
 from llmpo_jax.registry import nearest
 
 
@@ -30,12 +31,13 @@ class Source:
     battles: Battles | None = None
 
 
-def load(source: str) -> Source:
+def load(source: str, columns: Mapping[str, str] | None = None) -> Source:
     """The model that `source` describes.
 
     `NAME`, `NAME:K` or `NAME:K,parameter=value,...` is an instance (`cyclic:17,seed=3`; of the linear ones the
     dimension may come second, `linear-bradley-terry:32,8`); anything else is a file, a win matrix or a log of
-    battles, told apart by its header. A file that is called like an instance is `./NAME`.
+    battles (whose columns may be named by `columns`, as in `read_battles`), told apart by its header. A file that is
+    called like an instance is `./NAME`.
 
     Raises:
       FileNotFoundError: what looks like a path does not exist.
@@ -46,32 +48,22 @@ def load(source: str) -> Source:
     name, _, arguments = source.partition(":")
     if name in instances.names():
         return Source(_label(source), _instance(source, name, arguments))
-    if Path(source).is_file():
-        label = _label(Path(source).stem)
-        if not holds_battles(source):
-            return Source(label, read_matrix(source))
-        battles = read_battles(source)
-        _check_rates(source, battles)
-        return Source(label, empirical_model(battles), battles)
+    if source and Path(source).exists():
+        return _from_file(source, columns)
     if re.search(r"[/\\]|\.\w+$", name):
         raise FileNotFoundError(f"source {source!r}: the file does not exist")
     alternatives = nearest(name, instances.names())
     raise ValueError(f"source {source!r}: no file, and unknown instance {name!r}{alternatives}")
 
 
-def _check_rates(source: str, battles: Battles) -> None:
-    """Whether the rates of a log can stand for the truth, although some may be missing."""
-    if battles.open_pairs:
-        raise ValueError(
-            f"source {source!r}: who beats all others hangs on pairs that were never compared "
-            f"({listed(battles.open_pairs, battles.names)}), expected comparisons of these, too"
-        )
-    if battles.never_compared:
-        warnings.warn(
-            f"source {source!r}: pairs never compared are taken to be even, which does not matter for who beats all "
-            f"others: {listed(battles.never_compared, battles.names)}",
-            stacklevel=2,
-        )
+def _from_file(path: str, columns: Mapping[str, str] | None) -> Source:
+    """The model in a file; the win rates of a log stand for the truth."""
+    sheet = read_sheet(path)
+    found = log(sheet, columns) if holds_log(sheet, columns) else matrix(sheet)
+    label = _label(Path(path.removesuffix(".gz")).stem)
+    if isinstance(found, Tabular):
+        return Source(label, found)
+    return Source(label, rates(found, f"source {path!r}"), found)
 
 
 def _label(text: str) -> str:

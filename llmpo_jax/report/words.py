@@ -9,7 +9,7 @@ import numpy as np
 from llmpo_jax.engine.audit import Audit
 from llmpo_jax.engine.result import Result
 from llmpo_jax.models import Battles, Source, policy_names
-from llmpo_jax.models.files import listed
+from llmpo_jax.models.battles import listed
 from llmpo_jax.theory.bounds import characteristic_time
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.independence import FALSE_ALARMS, JUDGES, SORTED, VERDICTS

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, xlogy
 
-from llmpo_jax.models.files import Battles
+from llmpo_jax.models.battles import Battles
 
 FALSE_ALARMS = 1e-6
 """Share of logs of independent comparisons, at most, in which the alarm rings."""

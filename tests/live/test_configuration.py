@@ -230,7 +230,7 @@ BAD: list[tuple[str, str]] = [
     (GOOD.replace('"inputs.jsonl"', '["a"]'), "inputs has 1 rows, expected at least 2"),
     (GOOD.replace("inputs.jsonl", "bad.jsonl"), "bad.jsonl, line 2: Expecting value"),
     (GOOD.replace("inputs.jsonl", "number.jsonl"), "number.jsonl, line 1: 3, expected a text or an object in JSON"),
-    (GOOD.replace("inputs.jsonl", "bad.csv"), "bad.csv, line 3: 1 columns, expected 2 as in the header"),
+    (GOOD.replace("inputs.jsonl", "bad.csv"), "bad.csv, line 3: 3 columns, expected 2 as in the first row"),
     (
         GOOD.replace("inputs.jsonl", "twice.csv"),
         "twice.csv, line 1: column 'a', expected a header of names that differ",
@@ -337,7 +337,7 @@ BAD: list[tuple[str, str]] = [
 FILES = {
     "bad.jsonl": '"a"\nb\n',
     "number.jsonl": "3\n",
-    "bad.csv": "input,output\na,b\nc\n",
+    "bad.csv": "input,output\na,b\nc,d,e\n",
     "twice.csv": "a,a\nb,c\n",
     "empty.csv": "",
     "empty.txt": "\n",

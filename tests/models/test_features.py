@@ -157,6 +157,13 @@ def test_feature_files_with_names_and_without(write):
     names, features = models.read_features(write("policy,length,x\na, 1,2.5\n\nb,-3e1,4\n"))
     assert names == ("a", "b") and features.tolist() == [[1.0, 2.5], [-30.0, 4.0]] and features.dtype == np.float64
     assert models.read_features(write("model,f\n1,1\n2,3\n"))[0] == ("1", "2")
+    # Numbers may be names: of policies that are called so.
+    path = write("1.0,5\n0.2,1\n")
+    assert models.read_features(path, ("0.2", "1.0"))[0] == ("1.0", "0.2")
+    temperatures = models.Tabular([[0.5, 0.6], [0.4, 0.5]], ("0.2", "1.0"))
+    assert models.features_for(temperatures, path).tolist() == [[1.0], [5.0]]
+    with pytest.raises(ValueError, match=r"features.csv: no names of policies in the first column, expected a, b$"):
+        models.features_for(models.Tabular(temperatures.mu, ("a", "b")), path)
     names, features = models.read_features(write("\ufeff1,2\n3,4\n5,6\n"))
     assert names is None and features.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
@@ -165,9 +172,9 @@ BAD_FILES = [
     ("", ": the file is empty"),
     ("policy,f\n", ": too little, expected at least 2 rows"),
     ("policy\na\nb\n", ": too little, expected at least 2 rows"),
-    ("policy,f\na,1\nb\n", ", line 3: 1 columns, expected 2 as in the first row"),
+    ("policy,f\na,1\nb\n", ", line 3, column 2: '', expected a finite number"),
     ("policy,f\na,1\n\nb,1,2\n", ", line 4: 3 columns, expected 2 as in the first row"),
-    ("1,2\n3\n", ", line 2: 1 columns, expected 2 as in the first row"),
+    ("1,2\n3\n", ", line 2, column 2: '', expected a finite number"),
     ("policy,f\na,1\na,2\n", ", line 3: policy 'a' is there already, expected one row per policy"),
     ("policy,f\n,1\nb,2\n", ", line 2: empty name, expected one row per policy"),
     ("policy,f\na,x\nb,2\n", ", line 2, column 2: 'x', expected a finite number"),

@@ -159,7 +159,11 @@ BAD_CALLS = [
     (lambda: instances.make("zzz"), "unknown instance 'zzz'", "expected one of bradley-terry, "),
     (lambda: instances.describe("no-winer"), "unknown instance 'no-winer'", "did you mean 'no-winner'?"),
     (lambda: instances.make("bradley-terry", spred=1), "no parameter 'spred'", "did you mean 'spread'?"),
-    (lambda: instances.make("bradley-terry", name=1), "no parameter 'name'", "expected one of spread"),
+    (
+        lambda: instances.make("bradley-terry", name=1),
+        "no parameter 'name'",
+        "expected one of num_policies, seed, spread",
+    ),
     (lambda: instances.make("bradley-terry", spread=0), "spread = 0, expected a value in (0, inf]", ""),
     (
         lambda: instances.make("bradley-terry", spread=BAD["spread"]),

@@ -1,0 +1,166 @@
+"""A log of comparisons of real policies, and its win rates."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from llmpo_jax.models.preference import Tabular
+
+#: Two policies by their numbers, the lower one first.
+Pair = tuple[int, int]
+
+SHOWN_PAIRS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Battles:
+    """A log of comparisons, in the order of the file.
+
+    Attributes:
+      names: the K policies, sorted.
+      first: [n] int, the policy in column model_a.
+      second: [n] int, the policy in column model_b.
+      outcome: [n] float, 1 where `first` won, 0 where it lost, 1/2 for a tie; between them where a judge only leans to
+        one side, as the chance that it would be preferred.
+      ordered: whether the rows may be in the order in which the comparisons were made; not where only numbers of wins
+        are known.
+      skipped: how many rows of the file were left out, by reason.
+    """
+
+    names: tuple[str, ...]
+    first: np.ndarray
+    second: np.ndarray
+    outcome: np.ndarray
+    ordered: bool = True
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Comparisons of each pair, [K, K] int, symmetric."""
+        counts = self._sums(np.ones(len(self.first), np.int64))
+        return counts + counts.T
+
+    @property
+    def wins(self) -> np.ndarray:
+        """`wins[i, j]`: comparisons that i won against j, ties half, [K, K]; `wins + wins^T = counts`."""
+        return self._sums(self.outcome) + self._sums(1 - self.outcome).T
+
+    @property
+    def decided(self) -> np.ndarray:
+        """`decided[i, j]`: comparisons that i won against j, ties left out, [K, K] int."""
+        return self._sums((self.outcome == 1).astype(np.int64)) + self._sums((self.outcome == 0).astype(np.int64)).T
+
+    @property
+    def leaning(self) -> int:
+        """Rows of which the judge only leans to one side."""
+        return int((~np.isin(self.outcome, (0.0, 0.5, 1.0))).sum())
+
+    @property
+    def never_compared(self) -> tuple[Pair, ...]:
+        """The pairs (i, j), i < j, without any comparison: their rates are unknown."""
+        return _pairs(self.counts == 0)
+
+    @property
+    def open_pairs(self) -> tuple[Pair, ...]:
+        """The pairs never compared on which it hangs who the Condorcet winner of the win rates is.
+
+        These are the missing pairs of the policies that have won more than half of the comparisons with each of
+        their opponents. Without any, the rates that are known settle who the winner is, or that there is none.
+        """
+        counts, wins = self.counts, self.wins
+        may_win = np.all((counts == 0) | (2 * wins > counts), axis=1)
+        return _pairs((counts == 0) & np.logical_or.outer(may_win, may_win))
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """The policies by the parts into which the graph of the comparisons falls; one part where it is connected."""
+        from scipy.sparse.csgraph import connected_components  # slow to import, and seldom needed
+
+        number, label = connected_components(self.counts, directed=False)
+        return tuple(tuple(np.flatnonzero(label == part).tolist()) for part in range(number))
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum of `values` [n] over the battles of each ordered pair (first, second), [K, K]."""
+        sums = np.zeros((len(self.names), len(self.names)), values.dtype)
+        np.add.at(sums, (self.first, self.second), values)
+        return sums
+
+
+def drawn(battles: Battles, seed: int) -> Battles:
+    """The log with each row that only leans to one side drawn as a verdict, with the chance that it states.
+
+    So a verdict of i against j is won by i with the mean of what the judge states, and what is proven of such verdicts
+    is proven of that mean.
+    """
+    leaning = ~np.isin(battles.outcome, (0.0, 0.5, 1.0))
+    chance = np.random.default_rng(seed).random(len(leaning))
+    return replace(battles, outcome=np.where(leaning, chance < battles.outcome, battles.outcome))
+
+
+def _pairs(which: np.ndarray) -> tuple[Pair, ...]:
+    """The pairs (i, j), i < j, at which `which` [K, K] holds."""
+    first, second = np.nonzero(np.triu(which, 1))
+    return tuple(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def listed(pairs: Sequence[Pair], names: Sequence[str]) -> str:
+    """The first pairs by name, and how many more there are."""
+    more = f" and {len(pairs) - SHOWN_PAIRS:,} more" if len(pairs) > SHOWN_PAIRS else ""
+    return ", ".join(f"{names[i]} - {names[j]}" for i, j in pairs[:SHOWN_PAIRS]) + more
+
+
+def empirical_model(battles: Battles) -> Tabular:
+    """The win matrix `wins / counts` of a log, ties half.
+
+    A pair that was never compared stands in it as 1/2. That is a convention and no finding; it is a harmless one
+    where `Battles.open_pairs` is empty: then the model has the Condorcet winner of the rates that are known, or none
+    as they have none.
+    """
+    counts = battles.counts
+    mu = np.divide(battles.wins, counts, out=np.full(counts.shape, 0.5), where=counts > 0)
+    return Tabular(mu, battles.names)
+
+
+def from_wins(wins: np.ndarray, names: Sequence[str]) -> Battles:
+    """The comparisons of which `wins[i, j]` were won by i against j, [K, K], in no order; halves are ties.
+
+    Raises:
+      ValueError: half a win without the other half.
+    """
+    ties = np.triu(2 * (wins % 1))
+    if (wins % 1 != wins.T % 1).any():
+        raise ValueError("half a win stands alone, expected ties as half a win for both")
+    first, second, outcome = [], [], []
+    for counts, value in ((np.floor(wins), 1.0), (ties, 0.5)):
+        i, j = np.nonzero(counts)
+        number = counts[i, j].astype(np.int64)
+        first.append(np.repeat(i, number))
+        second.append(np.repeat(j, number))
+        outcome.append(np.full(number.sum(), value))
+    return Battles(tuple(names), *map(np.concatenate, (first, second, outcome)), ordered=False)
+
+
+def rates(battles: Battles, place: str) -> Tabular:
+    """`empirical_model` where the rates of a log can stand for the truth although some may be missing.
+
+    Of missing rates that do not matter for who the winner is, a UserWarning tells; `place` begins all messages.
+
+    Raises:
+      ValueError: it hangs on missing rates who the Condorcet winner is.
+    """
+    if battles.open_pairs:
+        raise ValueError(
+            f"{place}: who beats all others hangs on pairs that were never compared "
+            f"({listed(battles.open_pairs, battles.names)}), expected comparisons of these, too"
+        )
+    if battles.never_compared:
+        warnings.warn(
+            f"{place}: pairs never compared are taken to be even, which does not matter for who beats all others: "
+            f"{listed(battles.never_compared, battles.names)}",
+            stacklevel=3,
+        )
+    return empirical_model(battles)
