@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 
@@ -50,6 +51,38 @@ def test_audit_of_a_log() -> None:
     llm_po = reference.SAMPLERS["llm-po"]
     decide = functools.partial(llm_po.decide, record, np.array(record.wealth), llm_po.init(5), ())
     assert found.next_pairs[0] in {option[:2] for option in reference.decisions(decide, 1e-4)}
+
+
+def favoured(record: reference.Record, first: int, second: int) -> bool:
+    """Whether the first has won more of the pair's comparisons or, where they are even, more against the field."""
+    won, lost = record.wins[first, second], record.wins[second, first]
+    odds = (record.wins.sum(axis=1) + 4) / (record.wins.sum(axis=0) + 4)
+    return bool(won > lost if won != lost else odds[first] > odds[second])
+
+
+def test_a_batch_believes_in_favourites() -> None:
+    """The pairs that the literal sampler chooses one after the other, with a win of the favourite after each; and the
+    winner against whomever it is least proven to beat, with the proofs that follow."""
+    log = battles(600, ties=0.2)
+    record = reference.Record(5)
+    for first, second, outcome in zip(log.first, log.second, log.outcome, strict=True):
+        if outcome != 0.5:
+            record.observe(int(first), int(second), outcome == 1)
+    found = audit(log, following=6)
+    llm_po, winner = reference.SAMPLERS["llm-po"], int(found.refutation.argmin())
+    proofs, weakest, other = np.array(found.proofs)[winner], [], copy.deepcopy(record)
+    own = llm_po.init(5)
+    for pair in found.next_pairs:
+        options = reference.decisions(functools.partial(llm_po.decide, record, np.array(record.wealth), own, ()), 1e-4)
+        (own,) = [option[2] for option in options if option[:2] == pair]
+        record.observe(*pair, favoured(record, *pair))
+    for _ in found.next_proofs:
+        weakest.append((winner, int(proofs.argmin())))
+        before = other.pair_wealth.T[weakest[-1]]
+        other.observe(*weakest[-1], favoured(other, *weakest[-1]))
+        proofs[weakest[-1][1]] += other.pair_wealth.T[weakest[-1]] - before
+    assert found.next_proofs == tuple(weakest) and len(set(found.next_proofs)) > 1
+    assert len(found.next_pairs) == 6 and found.next_pairs[0] == audit(log).next_pairs[0]
 
 
 def test_ties_add_no_evidence() -> None:
@@ -201,6 +234,8 @@ def test_what_is_not_independent_is_not_weighed() -> None:
     assert audit(log, order="any").alarm is None
     with pytest.raises(ValueError, match="order = 'sorted', expected one of log, any"):
         audit(log, order="sorted")
+    with pytest.raises(ValueError, match="following = 0, expected at least 1"):
+        audit(log, following=0)
 
 
 def test_the_number_of_orders_is_bounded() -> None:
