@@ -99,7 +99,7 @@ def test_a_matrix_of_wins_whose_winner_hangs_on_a_missing_pair_is_refused(write)
 BAD_MATRICES = [
     ("", ": the file is empty, expected"),
     ("\n ,\n", ": the file is empty, expected"),
-    ("0.5,0.7\n0.3,0.5\n0.1,0.2\n0.1,0.2\n", ", line 1: 2 columns, 4 rows in all, expected a square matrix"),
+    ("0.5,0.7\n0.3,0.5\n0.1,0.2\n", ", line 1: 2 columns, 3 rows in all, expected a square matrix"),
     ("0.5,0.7\n0.3,0.5,0.1\n", ", line 2: 3 columns, expected 2 as in the first row; a cell that holds the separator"),
     (",a,b\na,0.5,0.7\n", ", line 1: 3 columns, 2 rows in all, expected a square matrix, with names in first"),
     (",a,b\na,0.5,0.7\nB,0.3,0.5\n", ", line 3, column 1: name 'B', expected 'b' as in the first row"),

@@ -97,8 +97,12 @@ def _grid(sheet: Sheet) -> Grid:
     def texts(cells: Sequence[str]) -> bool:
         return any(_value(cell, sheet.separator) is None for cell in cells)
 
+    def name(cells: Sequence[str]) -> bool:
+        """Whether they are names, or the numbers that pandas gives to rows and columns."""
+        return texts(cells) or cells in ([str(k + start) for k in range(len(cells))] for start in (0, 1))
+
     both = len(rows) == width and (texts(above[1:]) or (first[1:] == above[1:] and number(first[0]) is None))
-    header, beside = both or len(rows) == width + 1, both or len(rows) == width - 1
+    header, beside = both or (len(rows) == width + 1 and name(first)), both or (len(rows) == width - 1 and name(above))
     if len(rows) - header != width - beside or (texts(first[beside:]) and not header):
         where = f"{sheet.path}, line {rows[0][0]}: {width} columns, {len(rows)} rows in all"
         raise ValueError(f"{where}, expected a square matrix, with names in first row, first column, both, or neither")
