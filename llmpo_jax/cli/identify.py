@@ -50,7 +50,7 @@ class Identify:
     delta: float = 0.05
     """Error level in (0, 1)."""
     order: Literal["log", "any"] = "log"
-    """How the rows are read; numbers of wins have no order."""
+    """How the rows are read; of numbers of wins, whose order is lost, only `any` proves something."""
     next: int = 1
     """How many pairs to compare next, as one batch for people or judges to work on at once."""
     json: bool = False
@@ -82,7 +82,7 @@ class Identify:
                 battles,
                 features,
                 delta=self.delta,
-                order=self.order if battles.ordered else "any",
+                order=self.order,
                 seed=self.seed,
                 following=self.next,
                 replications=self.replications,

@@ -26,6 +26,9 @@ from llmpo_jax.theory.independence import ORDERS, independence
 from llmpo_jax.theory.linear import make_design
 from llmpo_jax.theory.refutation import pair_evidence
 
+UNORDERED = "unordered"
+"""The alarm where a log without an order is to be read in its order."""
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -33,8 +36,9 @@ class Audit:
 
     Attributes:
         order: "log" or "any", how the rows were read.
-        alarm: what the rows look like if not like independent comparisons (see `llmpo_jax.theory.independence`). Then
-            nothing is proven: no refutation, no refuter, no proof, no next pairs.
+        alarm: what the rows look like if not like independent comparisons (see `llmpo_jax.theory.independence`), or
+            `UNORDERED` where they have no order and one is asked for. Then nothing is proven: no refutation, no
+            refuter, no proof, no next pairs.
         refutation: float64 [K] nats against "k is the Condorcet winner" (with features, against "k is the best
             policy"); k is refuted at level exp(-refutation), and at every larger one.
         refuter: int64 [K], the opponent with most evidence against k (with features, the leader); -1 where there is
@@ -109,7 +113,8 @@ def audit(
         raise ValueError(f"following = {following}, expected at least 1")
     k = len(battles.names)
     coordinates = None if features is None else identified(features, battles.names).coordinates
-    alarm = independence(battles).alarm(order)
+    unordered = order == "log" and not battles.ordered
+    alarm = UNORDERED if unordered else independence(battles).alarm(order)
     if alarm is not None:
         proofs = None if features is not None else np.where(np.eye(k, dtype=bool), np.inf, 0.0)
         return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, (), ())

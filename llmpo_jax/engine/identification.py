@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmpo_jax.engine.audit import Audit, audit
+from llmpo_jax.engine.audit import UNORDERED, Audit, audit
 from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.preparation import Settings
 from llmpo_jax.engine.result import Result
@@ -32,7 +32,7 @@ class Identification:
             nothing is left, or nothing can be said.
         ranking: a Bradley-Terry table, an estimate. None where the rows do not look independent: its intervals
             would be too narrow.
-        replay: LLM-PO on the win rates of the log; None with an alarm, or without a winner by these rates.
+        replay: LLM-PO on the win rates of the log; None there, too, and without a winner by these rates.
     """
 
     battles: Battles
@@ -66,7 +66,7 @@ class Identification:
 
     @property
     def next_pairs(self) -> tuple[Pair, ...]:
-        """What to compare next, none where all is decided."""
+        """What to compare next, none where all is decided or nothing can be proven."""
         if len(self.left) > 1:
             return self.audit.next_pairs
         return self.audit.next_proofs if len(self.unproven) else ()
@@ -102,7 +102,7 @@ def identify(
     stage(f"weighing {len(battles.first):,} comparisons")
     verdicts = drawn(battles, seed)
     found = audit(verdicts, features, order, seed, following)
-    if found.alarm is not None:
+    if found.alarm not in (None, UNORDERED):
         return Identification(battles, delta, found)
     stage(f"ranking {len(battles.names):,} policies")
     coordinates = None if features is None else identified(features, battles.names).coordinates
@@ -123,6 +123,8 @@ def identify(
 
 def _remaining(battles: Battles, audit: Audit, delta: float) -> float | None:
     """`Identification.remaining`. What was read in any order does not go on: a new log begins without evidence."""
+    if audit.alarm is not None:
+        return None
     decided, left = battles.decided, np.flatnonzero(~audit.refuted(delta))
     rows, kept = int(decided.sum()), audit.order == "log"
     if len(left) > 1 and audit.proofs is None:

@@ -7,17 +7,10 @@ import math
 from typing import Any
 
 import numpy as np
+from rich.text import Text
 
 from llmpo_jax.engine.identification import Identification
-from llmpo_jax.report.identify_words import (
-    MISFIT,
-    audit_in_words,
-    batch,
-    evidence_in_words,
-    log_in_words,
-    ranking_in_words,
-    replay_in_words,
-)
+from llmpo_jax.report.identify_words import MISFIT, batch, told
 
 
 def finding(found: Identification) -> dict[str, Any]:
@@ -31,8 +24,8 @@ def finding(found: Identification) -> dict[str, Any]:
         never_compared, parts: pairs, and the groups of policies between which there are no comparisons.
         delta, order, features: how the log was read.
         verdict: "winner" (if any policy beats all others, or the linear model holds, it is `winner`), "no winner" (with
-            features: the linear model does not fit), "undecided" or "alarm" (the rows do not look independent; `alarm`
-            says like what, and all that would rest on them is null or empty).
+            features: the linear model does not fit), "undecided" or "alarm" (the rows do not look independent, or have
+            no order; `alarm` says why, and what would rest on them is null or empty).
         proven: with a winner, whether it is proven to beat every other policy without that assumption; `unproven` are
             those it is not proven to beat. Null with features.
         next: what to compare next, as one batch: `policy`, `opponent`, `times`.
@@ -79,7 +72,7 @@ def finding(found: Identification) -> dict[str, Any]:
         "remaining": found.remaining,
         "ranking": _ranking(found),
         "replay": _replay(found),
-        "words": _words(found),
+        "words": [part.plain for part in told(found) if isinstance(part, Text)],
     }
 
 
@@ -113,11 +106,3 @@ def _replay(found: Identification) -> dict[str, Any] | None:
         return None
     summary = dataclasses.asdict(found.replay.summary()[0])
     return {key: summary[key] for key in ("mean", "mean_low", "mean_high", "replications", "censored", "bound")}
-
-
-def _words(found: Identification) -> list[str]:
-    words = [*log_in_words(found.battles, found.structured), *audit_in_words(found)]
-    if found.audit.alarm is not None:
-        return words
-    ranked = [] if found.ranking is None else ranking_in_words(found.ranking, found.structured)
-    return [*words, evidence_in_words(found.delta), *ranked, replay_in_words(found)]

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from llmpo_jax.engine.audit import Audit
+from llmpo_jax.engine.audit import UNORDERED, Audit
 from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.identification import Identification
 from llmpo_jax.models import Battles
@@ -23,6 +23,11 @@ from llmpo_jax.theory.ranking import Ranking
 ANY_ORDER = (
     "The rows are read in no particular order: this holds where the pairs were chosen without looking at outcomes, and "
     "each row is a comparison of its own."
+)
+
+NO_ORDER = (
+    "No verdict: these are numbers of wins, and the order of the comparisons is lost. What to do: --order any, if the "
+    "pairs were chosen without looking at outcomes."
 )
 
 ALARMS = {
@@ -55,16 +60,15 @@ MISFIT = 1e-3
 def told(found: Identification) -> Iterator[Text | Table]:
     """All that is printed: sentences, and tables between them."""
     yield from map(Text, (*log_in_words(found.battles, found.structured), *audit_in_words(found)))
-    if found.audit.alarm is not None:
-        return
-    if len(found.next_pairs) > 1:
-        yield next_table(found)
-    yield Text(evidence_in_words(found.delta))
-    yield refutation_table(found)
+    if found.audit.alarm is None:
+        if len(found.next_pairs) > 1:
+            yield next_table(found)
+        yield Text(evidence_in_words(found.delta))
+        yield refutation_table(found)
     if found.ranking is not None:
         yield from map(Text, ranking_in_words(found.ranking, found.structured))
         yield ranking_table(found.ranking, found.battles.names)
-    yield Text(replay_in_words(found))
+        yield Text(replay_in_words(found))
 
 
 def log_in_words(battles: Battles, structured: bool = False) -> list[str]:
@@ -164,6 +168,8 @@ def level(nats: float) -> str:
 
 def _alarm_in_words(audit: Audit) -> list[str]:
     """Why nothing is claimed, and what to do."""
+    if audit.alarm == UNORDERED:
+        return [NO_ORDER]
     symptom, cause, remedy = ALARMS[audit.alarm or ""]
     joined = (
         "A file joined from several sorted ones looks the same. If each row is a comparison of its own, shuffle the "
@@ -257,7 +263,7 @@ def ranking_table(found: Ranking, names: Sequence[str]) -> Table:
     for k in sorted(range(len(names)), key=lambda k: (found.part[k], -found.strength[k])):
         share = f"{found.rate[k]:.0%} ({found.low[k]:.0%} - {found.high[k]:.0%})"
         part = (f"{found.part[k] + 1}",) if parts else ()
-        rows.append((*part, names[k], f"{found.strength[k]:+.2f}", share, rank(found, int(k))))
+        rows.append((*part, names[k], f"{found.strength[k].round(2) + 0.0:+.2f}", share, rank(found, int(k))))
     headers = (*(("part",) if parts else ()), "policy", "logits", "wins against the others", "rank")
     return _table(headers, rows, ("logits", "wins against the others"))
 
