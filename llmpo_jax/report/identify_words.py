@@ -136,9 +136,10 @@ def _next_in_words(found: Identification) -> list[str]:
         what = f"Compare next, all {1 + len(others):,} at once{aside}: the pairs below"
     if found.remaining is None:
         return [f"{what}.", UNKNOWN]
-    fresh = "" if found.audit.order == "log" else " in a new log"
+    fresh = "" if found.audit.order == "log" else " for a new log"
     basis = "the pace so far" if found.structured else "the lower bound at the win rates so far"
-    return [f"{what}.", f"About {rounded(found.remaining)} more comparisons are left{fresh}: an estimate, by {basis}."]
+    left = f"Comparisons left{fresh}, ties included: about {rounded(found.remaining)}, an estimate by {basis}."
+    return [f"{what}.", left]
 
 
 def evidence_in_words(delta: float) -> str:

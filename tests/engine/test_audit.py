@@ -77,12 +77,13 @@ def test_a_batch_believes_in_favourites() -> None:
     for pair in found.next_pairs:
         options = reference.decisions(functools.partial(llm_po.decide, record, np.array(record.wealth), own, ()), 1e-4)
         (own,) = [option[2] for option in options if option[:2] == pair]
-        record.observe(*pair, favoured(record, *pair))
+        record.observe(pair[0], pair[1], favoured(record, *pair))
     for _ in found.next_proofs:
-        weakest.append((winner, int(proofs.argmin())))
-        before = other.pair_wealth.T[weakest[-1]]
-        other.observe(*weakest[-1], favoured(other, *weakest[-1]))
-        proofs[weakest[-1][1]] += other.pair_wealth.T[weakest[-1]] - before
+        rival = int(proofs.argmin())
+        weakest.append((winner, rival))
+        before = other.pair_wealth[rival, winner]
+        other.observe(winner, rival, favoured(other, winner, rival))
+        proofs[rival] += other.pair_wealth[rival, winner] - before
     assert found.next_proofs == tuple(weakest) and len(set(found.next_proofs)) > 1
     assert len(found.next_pairs) == 6 and found.next_pairs[0] == audit(log).next_pairs[0]
 
@@ -133,8 +134,7 @@ def test_ties_are_left_out_with_features() -> None:
     """At the end of a period, ties change nothing: the log with 8 of them appended proves the same."""
     log = battles(400, ties=0.0, seed=2)
     first, second, outcome = (x[:312] for x in (log.first, log.second, log.outcome))
-    ties = np.zeros(8, int), np.ones(8, int), np.full(8, 0.5)
-    longer = Battles(log.names, *(np.concatenate(both) for both in zip((first, second, outcome), ties, strict=True)))
+    longer = Battles(log.names, np.append(first, [0] * 8), np.append(second, [1] * 8), np.append(outcome, [0.5] * 8))
     one, other = audit(Battles(log.names, first, second, outcome), FEATURES), audit(longer, FEATURES)
     np.testing.assert_allclose(other.refutation, one.refutation, atol=0.05)
 
@@ -178,7 +178,7 @@ def test_any_order_does_not_depend_on_the_order(features: np.ndarray | None, mon
     log = battles(600, ties=0.1)
     one = audit(log, features, order="any")
     order = np.argsort(np.where(log.first < log.second, log.outcome, 1 - log.outcome), kind="stable")
-    by_outcome = Battles(log.names, *(column[order] for column in (log.first, log.second, log.outcome)))
+    by_outcome = Battles(log.names, log.first[order], log.second[order], log.outcome[order])
     assert audit(by_outcome, features).alarm == "sorted"
     for other in (rearranged(log, 1), by_outcome):
         again = audit(other, features, order="any")
