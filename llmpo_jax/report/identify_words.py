@@ -262,7 +262,8 @@ def ranking_table(found: Ranking, names: Sequence[str]) -> Table:
     rows = []
     parts = found.part.any()
     for k in sorted(range(len(names)), key=lambda k: (found.part[k], -found.strength[k])):
-        share = f"{found.rate[k]:.0%} ({found.low[k]:.0%} - {found.high[k]:.0%})"
+        alone = math.isnan(found.rate[k])
+        share = "" if alone else f"{found.rate[k]:.0%} ({found.low[k]:.0%} - {found.high[k]:.0%})"
         part = (f"{found.part[k] + 1}",) if parts else ()
         rows.append((*part, names[k], f"{found.strength[k].round(2) + 0.0:+.2f}", share, rank(found, int(k))))
     headers = (*(("part",) if parts else ()), "policy", "logits", "wins against the others", "rank")
