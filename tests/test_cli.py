@@ -212,7 +212,6 @@ def test_identify_does_not_weigh_several_rows_of_one_verdict(
         ("c16_nway", "log", "several rows stem from one verdict", "refuted"),
         ("c16_nway", "any", "several rows stem from one verdict", "refuted"),
         ("c13b_counts", "log", "the order of the comparisons is lost. What to do: --order any", "refuted"),
-        ("c13b_counts", "any", "Model1 +0.42 70% (38% - 90%) 1 to 2, tied for first", "No verdict"),
         ("c17_sorted", "log", "the rows are sorted by outcome", "refuted"),
         ("c17_sorted", "any", "Undecided", "is new"),
         ("c17_shuffled", "log", "Undecided", "is new"),
