@@ -75,7 +75,7 @@ class Identify:
         Settings((self.delta,), (), self.max_comparisons, replications=self.replications, seed=self.seed)
         if self.next < 1:
             raise ValueError(f"next = {self.next}, expected at least 1")
-        with Console(stderr=True, markup=False).status(f"reading {self.battles}") as status:
+        with Console(stderr=True, markup=False).status(Text(f"reading {self.battles}")) as status:
             battles = models.read_battles(self.battles)
             features = models.features_for(models.empirical_model(battles), self.features) if self.features else None
             found = identify(
