@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from llmpo_jax import cli
 from llmpo_jax.cli.study import Study, draw_or_say
@@ -145,6 +146,44 @@ def test_identify_names_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Proven without that assumption, too, at error level 0.05: good beats every other policy." in words
     assert "35 comparisons of 2 policies, 3 of them ties" in words
     assert "LLM-PO would have needed" in words and "never compared" not in words
+    assert "good not refuted 0.00" in words and "good +" in words and "Compare next" not in words
+
+
+def test_identify_and_bound_say_the_same_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """3.82 comparisons: no procedure needs fewer than 3."""
+    log = battles(tmp_path, ["a,b,model_a", "b,a,model_b"])
+    assert "the lower bound is 3)" in identify(capsys, log)
+    assert run("bound", log) == 0
+    assert "needs fewer than 3 comparisons" in " ".join(capsys.readouterr().out.split())
+
+
+def test_identify_as_json_with_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is printed, in JSON that every reader accepts; names as given, whole, in a narrow terminal, too."""
+    names = ["[/models/run1/ckpt-200]", "[/models/run1/ckpt-400] with a long name"]
+    log = battles(tmp_path, [f"{names[0]},{names[1]},model_a"] * 32)
+    assert run("identify", log, "--replications", "20", "--json") == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))
+    assert found["verdict"] == "winner" and found["winner"] == names[0] and found["proven"] and found["next"] == []
+    assert found["policies"][1]["log10_level"] < -7 and found["policies"][1]["refuted"]
+    assert found["ranking"]["policies"][0]["best"] == 1 and found["ranking"]["policies"][0]["high"] == 1
+    assert found["replay"]["bound"] == pytest.approx(3.823, abs=1e-3)
+
+    log = battles(tmp_path, ["a,b,model_a", "b,a,model_a"])
+    assert run("identify", log, "--replications", "20", "--json", "--next", "8") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "undecided" and found["winner"] is None and found["remaining"] is None
+    assert sum(row["times"] for row in found["next"]) == 8 and "the pairs below" in " ".join(found["words"])
+    assert "next = 0" in fails(capsys, "identify", log, "--next", "0")
+
+
+def test_identify_folds_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "summarize [openai:gpt-4o] with examples and at temperature 0."
+    monkeypatch.setattr("llmpo_jax.cli.identify.console", Console(width=40, highlight=False))
+    log = battles(tmp_path, [f"{name}1,{name}2,model_a", f"{name}2,{name}1,model_a"])
+    table = "".join(identify(capsys, log).split("refute it at level")[1].split())
+    assert all(part in table for part in ("[open", "ai:gp", "0.1", "0.2"))
 
 
 def test_identify_is_undecided_and_says_what_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,6 +264,7 @@ def test_identify_does_not_weigh_several_rows_of_one_verdict(
         ),
         ("c16_nway", "log", "several rows stem from one verdict", "refuted"),
         ("c16_nway", "any", "several rows stem from one verdict", "refuted"),
+        ("c13b_counts", "log", "the order of the comparisons is lost. What to do: --order any", "refuted"),
         ("c17_sorted", "log", "the rows are sorted by outcome", "refuted"),
         ("c17_sorted", "any", "Undecided", "is new"),
         ("c17_shuffled", "log", "Undecided", "is new"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,10 +31,11 @@ class Bound:
     assume: Literal["unstructured", "structured"] | None = None
     """Policy space; by default structured for linear instances. Plain Bradley-Terry has one-hot features there."""
     json: bool = False
-    """Print JSON instead of words and a table."""
+    """Print JSON instead of words and a table; numbers that are infinite or unknown are null."""
 
     def run(self) -> None:
         from llmpo_jax.report import words
+        from llmpo_jax.report.as_json import as_json
         from llmpo_jax.report.console import allocation_table
 
         source = models.load(self.source)
@@ -47,7 +47,7 @@ class Bound:
             )
         finding = words.bound(source, self.delta, self.assume)
         if self.json:
-            print(json.dumps(finding, indent=1))
+            print(as_json(finding))
             return
         for line in words.bound_in_words(finding):
             console.print(line, soft_wrap=True)

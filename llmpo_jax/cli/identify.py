@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import tyro
-from rich.table import Table
 
 from llmpo_jax import models
 from llmpo_jax.cli.console import console
@@ -31,11 +29,16 @@ class Identify:
 
     Rows that look sorted, or as if several of them came from one verdict, are told and not weighed.
 
+    A Bradley-Terry table (strengths, intervals, ranks) and the number of comparisons left are estimates; all else is
+    proven at level --delta.
+
     For example:
 
     llmpo-jax identify battles.csv --delta 0.05
 
     llmpo-jax identify sorted_by_winner.csv --order any
+
+    llmpo-jax identify battles.csv --next 8 --json
 
     llmpo-jax identify battles.csv --features features.csv
     """
@@ -47,7 +50,11 @@ class Identify:
     delta: float = 0.05
     """Error level in (0, 1)."""
     order: Literal["log", "any"] = "log"
-    """How the rows are read."""
+    """How the rows are read; of numbers of wins, whose order is lost, only `any` proves something."""
+    next: int = 1
+    """How many pairs to compare next, as one batch for people or judges to work on at once."""
+    json: bool = False
+    """Print one JSON object instead of words and tables (its keys: `llmpo_jax.report.identify_json.finding`)."""
     replications: int = 200
     """Replays of the log."""
     max_comparisons: int = 1_000_000
@@ -56,38 +63,34 @@ class Identify:
     """Of the replays, and of the random orders with --order any."""
 
     def run(self) -> None:
-        from llmpo_jax.engine.audit import audit
-        from llmpo_jax.engine.preparation import Settings
-        from llmpo_jax.engine.simulate import simulate
-        from llmpo_jax.report import words
+        from rich.console import Console
+        from rich.text import Text
 
-        Settings((self.delta,), (), self.max_comparisons)
-        battles = models.read_battles(self.battles)
-        model = models.empirical_model(battles)
-        features = models.features_for(model, self.features) if self.features else None
-        found = audit(battles, features, self.order, self.seed)
-        for line in words.log_in_words(battles, features is not None):
-            console.print(line, soft_wrap=True)
-        for line in words.audit_in_words(battles, found, self.delta):
-            console.print(line, soft_wrap=True)
-        if found.alarm is not None:
+        from llmpo_jax.engine.identification import identify
+        from llmpo_jax.engine.preparation import Settings
+        from llmpo_jax.report.as_json import as_json
+        from llmpo_jax.report.identify_json import finding
+        from llmpo_jax.report.identify_words import told
+
+        Settings((self.delta,), (), self.max_comparisons, replications=self.replications, seed=self.seed)
+        if self.next < 1:
+            raise ValueError(f"next = {self.next}, expected at least 1")
+        with Console(stderr=True, markup=False).status(Text(f"reading {self.battles}")) as status:
+            battles = models.read_battles(self.battles)
+            features = models.features_for(models.empirical_model(battles), self.features) if self.features else None
+            found = identify(
+                battles,
+                features,
+                delta=self.delta,
+                order=self.order,
+                seed=self.seed,
+                following=self.next,
+                replications=self.replications,
+                max_comparisons=self.max_comparisons,
+                stage=status.update,
+            )
+        if self.json:
+            print(as_json(finding(found)))
             return
-        table = Table("policy", "refuted at level", "mostly by")
-        for k in np.argsort(found.refutation):
-            level = np.exp(-found.refutation[k])
-            refuter = battles.names[found.refuter[k]] if found.refuter[k] >= 0 else ""
-            mark = "refuted, " if found.refuted(self.delta)[k] else ""
-            table.add_row(battles.names[k], f"{mark}{level:.2g}", refuter)
-        console.print(table)
-        if models.condorcet_winner(model) is None:
-            console.print(words.no_replay_in_words(battles), soft_wrap=True)
-            return
-        result = simulate(
-            model,
-            deltas=(self.delta,),
-            replications=self.replications,
-            max_comparisons=self.max_comparisons,
-            features=features,
-            seed=self.seed,
-        )
-        console.print(words.replay_in_words(battles, result), soft_wrap=True)
+        for part in told(found):
+            console.print(part, soft_wrap=isinstance(part, Text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax.arithmetic import pinned
+from llmpo_jax.engine.following import Choice, Pair, choose, pairs_after, proofs_after, renewed
 from llmpo_jax.engine.orders import in_order, shuffled
-from llmpo_jax.fold import compared, refreshed
+from llmpo_jax.fold import compared
 from llmpo_jax.models import Battles, identified
 from llmpo_jax.protocol import Design, Problem, StoppingRule
 from llmpo_jax.registry import nearest
@@ -24,6 +26,9 @@ from llmpo_jax.theory.independence import ORDERS, independence
 from llmpo_jax.theory.linear import make_design
 from llmpo_jax.theory.refutation import pair_evidence
 
+UNORDERED = "unordered"
+"""The alarm where a log without an order is to be read in its order."""
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -31,14 +36,17 @@ class Audit:
 
     Attributes:
         order: "log" or "any", how the rows were read.
-        alarm: what the rows look like if not like independent comparisons (see `llmpo_jax.theory.independence`). Then
-            nothing is proven: no refutation, no refuter, no proof, no next pair.
+        alarm: what the rows look like if not like independent comparisons (see `llmpo_jax.theory.independence`), or
+            `UNORDERED` where they have no order and one is asked for. Then nothing is proven: no refutation, no
+            refuter, no proof, no next pairs.
         refutation: float64 [K] nats against "k is the Condorcet winner" (with features, against "k is the best
             policy"); k is refuted at level exp(-refutation), and at every larger one.
         refuter: int64 [K], the opponent with most evidence against k (with features, the leader); -1 where there is
             none.
         proofs: float64 [K, K] nats for "i beats j", infinite on the diagonal; None with features.
-        next_pair: the pair that LLM-PO would compare next, where it is known that a Condorcet winner exists.
+        next_pairs: the pairs that LLM-PO would compare next, where it is known that a Condorcet winner exists.
+        next_proofs: the pairs that would do most to prove, without that assumption, that the least refuted policy beats
+            every other one; empty with features.
     """
 
     order: str
@@ -46,7 +54,8 @@ class Audit:
     refutation: np.ndarray
     refuter: np.ndarray
     proofs: np.ndarray | None
-    next_pair: tuple[int, int] | None
+    next_pairs: tuple[Pair, ...]
+    next_proofs: tuple[Pair, ...]
 
     def refuted(self, delta: float) -> np.ndarray:
         """bool [K], which policies are refuted at level `delta`."""
@@ -58,7 +67,9 @@ class Audit:
         return self.proofs >= math.log(len(self.proofs)) - np.log(delta)
 
 
-def audit(battles: Battles, features: np.ndarray | None = None, order: str = "log", seed: int = 0) -> Audit:
+def audit(
+    battles: Battles, features: np.ndarray | None = None, order: str = "log", seed: int = 0, following: int = 1
+) -> Audit:
     """Weigh a log of comparisons.
 
     What is asked of the log: given all earlier rows, a row that is decided is won with a chance that depends on its
@@ -91,30 +102,37 @@ def audit(battles: Battles, features: np.ndarray | None = None, order: str = "lo
         features: [K, d] for the structured space; None for the unstructured one.
         order: "log" or "any".
         seed: of the random orders.
+        following: how many next pairs are wanted, as one batch (see `llmpo_jax.engine.following`).
 
     Raises:
-        ValueError: an unknown order, or features as `llmpo_jax.models.identified`.
+        ValueError: an unknown order, `following` below 1, or features as `llmpo_jax.models.identified`.
     """
     if order not in ORDERS:
         raise ValueError(f"order = {order!r}{nearest(str(order), ORDERS)}")
+    if following < 1:
+        raise ValueError(f"following = {following}, expected at least 1")
     k = len(battles.names)
     coordinates = None if features is None else identified(features, battles.names).coordinates
-    alarm = independence(battles).alarm(order)
+    unordered = order == "log" and not battles.ordered
+    alarm = UNORDERED if unordered else independence(battles).alarm(order)
     if alarm is not None:
         proofs = None if features is not None else np.where(np.eye(k, dtype=bool), np.inf, 0.0)
-        return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, None)
+        return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, (), ())
     space = UNSTRUCTURED if coordinates is None else STRUCTURED
     codes = in_order(battles) if order == "log" else shuffled(battles, space.name, seed)
     with pinned():
-        weighed = _unstructured(k, codes) if coordinates is None else _structured(coordinates, codes)
-    return Audit(
-        order=order,
-        alarm=None,
-        refutation=_evidence(order, weighed.peak, weighed.final),
-        refuter=np.asarray(weighed.refuter[0], np.int64),
-        proofs=None if coordinates is not None else _evidence(order, weighed.proof_peak, weighed.proof_final),
-        next_pair=(int(weighed.pair[0, 0]), int(weighed.pair[0, 1])),
-    )
+        if coordinates is None:
+            weighed = _unstructured(k, codes)
+            pairs = pairs_after(k, weighed.choice, following)
+        else:
+            design = make_design(coordinates)
+            weighed = _structured(coordinates.shape, design, codes)
+            pairs = pairs_after(k, weighed.choice, following, (coordinates.shape[1], design))
+        refutation, proofs, least = _evidence(order, weighed.peak, weighed.final), None, ()
+        if coordinates is None:
+            proofs, leader = _evidence(order, weighed.proof_peak, weighed.proof_final), int(refutation.argmin())
+            least = proofs_after(weighed.choice.known, proofs[leader], leader, following)
+    return Audit(order, None, refutation, np.asarray(weighed.refuter, np.int64), proofs, pairs, least)
 
 
 class _Weighed(NamedTuple):
@@ -122,17 +140,26 @@ class _Weighed(NamedTuple):
 
     Attributes:
         peak, final: [M, K], largest and last log wealth against each policy.
-        refuter: int32 [M, K].
-        pair: int32 [M, 2], to be compared next.
         proof_peak, proof_final: [M, K, K], largest and last log wealth for "i beats j".
+        refuter: int32 [K], by the first log.
+        choice: what is to be compared next, by the first log.
     """
 
     peak: jax.Array
     final: jax.Array
-    refuter: jax.Array
-    pair: jax.Array
     proof_peak: jax.Array
     proof_final: jax.Array
+    refuter: jax.Array
+    choice: Choice
+
+
+def _weigh(log: Callable[[jax.Array], tuple[list[jax.Array], jax.Array, Choice]], logs: jax.Array) -> _Weighed:
+    """What `log` says of one log (the values, then the rest), of all; one log by itself takes half the time."""
+    if len(logs) == 1:
+        values, refuter, choice = log(logs[0])
+        return _Weighed(*(value[None] for value in values), refuter=refuter, choice=choice)
+    values, refuters, choices = jax.vmap(log)(logs)
+    return _Weighed(*values, refuter=refuters[0], choice=jax.tree.map(lambda value: value[0], choices))
 
 
 def _evidence(order: str, peak: jax.Array, final: jax.Array) -> np.ndarray:
@@ -160,21 +187,24 @@ def _unstructured(num_policies: int, codes: jax.Array) -> _Weighed:
         record = statistics.record.astype(problem.dtype)
         against = pair_evidence(record[..., 0], record[..., 1])
         refuter = jnp.where(jnp.max(against, axis=1) > 0, jnp.argmax(against, axis=1), -1)
-        wealth, known = rule.evidence(problem, state, statistics), Problem(num_policies)
-        pair = sampler.select(known, jax.random.key(0), statistics, wealth, sampler.init(known))[:2]
         doubt = e_process.rounding(problem, statistics)
-        proofs = highest - doubt, state.proofs.pairs - doubt
-        return _Weighed(state.peak - doubt, wealth - doubt, refuter, jnp.stack(pair), *proofs)
+        # What follows from the rest: the loop then does not keep it up to date, which takes longer than all else there.
+        refutation = jnp.sum(against, axis=1)
+        statistics = statistics._replace(sums=jnp.stack([refutation, jnp.zeros_like(refutation)]))
+        state = state._replace(proofs=state.proofs._replace(weakest=jnp.min(state.proofs.pairs, axis=1)))
+        values = state.peak, rule.evidence(problem, state, statistics), highest, state.proofs.pairs
+        choice = choose(UNSTRUCTURED, problem, (statistics, state), sampler.init(Problem(num_policies)))
+        return [value - doubt for value in values], refuter, choice
 
-    return jax.vmap(scan)(codes)
+    return _weigh(scan, codes)
 
 
-def _structured(coordinates: np.ndarray, codes: np.ndarray) -> _Weighed:
-    """Logs `codes` [M, n], weighed with features."""
+def _structured(shape: tuple[int, int], design: Design, codes: np.ndarray) -> _Weighed:
+    """Logs `codes` [M, n], weighed with features [K, d]."""
     # Whole periods; what is missing in the last one changes nothing.
     missing = -codes.shape[1] % STRUCTURED.period
     blocks = np.pad(codes, ((0, 0), (0, missing)), constant_values=-1).reshape(len(codes), -1, STRUCTURED.period)
-    return _linear(coordinates.shape, make_design(coordinates), blocks)
+    return _linear(shape, design, blocks)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -182,32 +212,30 @@ def _linear(shape: tuple[int, int], design: Design, blocks: jax.Array) -> _Weigh
     """Logs `blocks` [M, n / 8, 8], weighed with the features [K, d] of a design."""
     problem = Problem(shape[0], dimension=shape[1], design=design)
     rule, sampler = STRUCTURED.stopping.get("e-process"), STRUCTURED.samplers.get("llm-po")
-    assert sampler.refresh is not None
-    improve = sampler.refresh
 
     def step(carry, code):
         moved = _moved(STRUCTURED, problem, rule, carry, code)
         return jax.tree.map(lambda new, old: jnp.where(code < 0, old, new), moved, carry), None
 
     def period(carry, block):
-        *before, design = carry
+        *before, own = carry
         known, _ = jax.lax.scan(step, tuple(before), block)
-        statistics, state = refreshed(STRUCTURED, rule, problem, known)
-        return (statistics, state, improve(problem, statistics, design)), None
+        known, own = renewed(problem, known, own)
+        return (*known, own), None
 
     def scan(log):
         start = (STRUCTURED.start(problem), rule.init(problem), sampler.init(problem))
-        (statistics, state, design), _ = jax.lax.scan(period, start, log)
+        (statistics, state, own), _ = jax.lax.scan(period, start, log)
         rivals = jnp.arange(problem.num_policies, dtype=jnp.int32)
         values = jax.vmap(lambda rival: structured_e_process.settle(problem, state, statistics, rival))(rivals)
         # The leader is not compared with itself: nothing is claimed against it.
         values = jnp.where(rivals == statistics.leader, -jnp.inf, values)
         peak = jnp.maximum(state.peak, values)
-        pair = sampler.select(problem, jax.random.key(0), statistics, state.peak, design)[:2]
         refuter = jnp.where(peak > 0, statistics.leader, -1)
-        return _Weighed(peak, values, refuter, jnp.stack(pair), jnp.zeros(0), jnp.zeros(0))
+        choice = choose(STRUCTURED, problem, (statistics, state), own)
+        return [peak, values, jnp.zeros(0), jnp.zeros(0)], refuter, choice
 
-    return jax.vmap(scan)(blocks)
+    return _weigh(scan, blocks)
 
 
 def _moved(space: Space, problem: Problem, rule: StoppingRule, before: tuple, code: jax.Array) -> tuple:

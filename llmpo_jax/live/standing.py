@@ -8,6 +8,7 @@ from llmpo_jax.live.arrangement import Arrangement
 from llmpo_jax.live.conclusion import Conclusion
 from llmpo_jax.live.protocol import Health, Standing, Status
 from llmpo_jax.live.tally import Tally
+from llmpo_jax.theory import remaining
 from llmpo_jax.theory.divergence import half_divergence
 from llmpo_jax.theory.intervals import clopper_pearson
 
@@ -70,19 +71,10 @@ def _refuter(arrangement: Arrangement, conclusion: Conclusion, tally: Tally, k: 
 
 
 def _left(arrangement: Arrangement, conclusion: Conclusion, tally: Tally, decided: int, ties: int) -> float | None:
-    """Comparisons still to be made, ties included, by the bound at the present estimate; None where it has no winner.
-
-    Unstructured space: `sum over rivals k of (threshold - evidence_k) / d_k`, the terms of T* at the posterior
-    means, each times the nats that are missing. Structured space: what is missing at the pace so far.
-    """
-    share = (decided + ties + 1) / (decided + 1)
-    missing = np.maximum(conclusion.threshold - conclusion.refutation, 0)
+    """Comparisons still to be made, ties included; None where nothing can be said (`llmpo_jax.theory.remaining`)."""
     if arrangement.features is not None:
-        evidence = conclusion.evidence
-        return conclusion.decided * (conclusion.threshold / evidence - 1) * share if evidence > 0 else None
-    mean = (tally.wins + 0.5) / (tally.wins + tally.wins.T + 1)
-    information = np.where(mean < 0.5, np.asarray(half_divergence(mean)), 0).max(axis=1)
-    rivals = (np.arange(len(mean)) != conclusion.leader) & (missing > 0)
-    if (information[rivals] == 0).any():
-        return None
-    return float((missing[rivals] / information[rivals]).sum() * share)
+        left = remaining.at_this_pace(conclusion.decided, conclusion.evidence, conclusion.threshold)
+    else:
+        missing = conclusion.threshold - conclusion.refutation
+        left = remaining.until_refuted(tally.wins, missing, conclusion.leader)
+    return None if left is None else remaining.with_ties(left, decided, ties)

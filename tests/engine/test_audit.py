@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 
@@ -49,7 +50,42 @@ def test_audit_of_a_log() -> None:
     assert found.refuted(0.05).any() and not found.refuted(0.05).all()
     llm_po = reference.SAMPLERS["llm-po"]
     decide = functools.partial(llm_po.decide, record, np.array(record.wealth), llm_po.init(5), ())
-    assert found.next_pair in {option[:2] for option in reference.decisions(decide, 1e-4)}
+    assert found.next_pairs[0] in {option[:2] for option in reference.decisions(decide, 1e-4)}
+
+
+def favoured(record: reference.Record, first: int, second: int) -> bool:
+    """Whether the first has won more of the pair's comparisons or, where they are even, more against the field."""
+    won, lost = record.wins[first, second], record.wins[second, first]
+    odds = (record.wins.sum(axis=1) + 4) / (record.wins.sum(axis=0) + 4)
+    return bool(won > lost if won != lost else odds[first] > odds[second])
+
+
+def test_a_batch_believes_in_favourites() -> None:
+    """The pairs that the literal sampler chooses one after the other, with a win of the favourite after each; and the
+    winner against whomever it is least proven to beat, with the proofs that follow."""
+    log = battles(600, ties=0.2)
+    better = (log.first > log.second) == (np.random.default_rng(1).random(len(log.first)) < 0.68)
+    log = Battles(log.names, log.first, log.second, np.where(log.outcome == 0.5, 0.5, better))
+    record = reference.Record(5)
+    for first, second, outcome in zip(log.first, log.second, log.outcome, strict=True):
+        if outcome != 0.5:
+            record.observe(int(first), int(second), outcome == 1)
+    found = audit(log, following=6)
+    llm_po, winner = reference.SAMPLERS["llm-po"], int(found.refutation.argmin())
+    proofs, weakest, other = np.array(found.proofs)[winner], [], copy.deepcopy(record)
+    own = llm_po.init(5)
+    for pair in found.next_pairs:
+        options = reference.decisions(functools.partial(llm_po.decide, record, np.array(record.wealth), own, ()), 1e-4)
+        (own,) = [option[2] for option in options if option[:2] == pair]
+        record.observe(pair[0], pair[1], favoured(record, *pair))
+    for _ in found.next_proofs:
+        rival = int(proofs.argmin())
+        weakest.append((winner, rival))
+        before = other.pair_wealth[rival, winner]
+        other.observe(winner, rival, favoured(other, winner, rival))
+        proofs[rival] += other.pair_wealth[rival, winner] - before
+    assert found.next_proofs == tuple(weakest) and len(set(found.next_proofs)) > 1
+    assert len(found.next_pairs) == 6 and found.next_pairs[0] == audit(log).next_pairs[0]
 
 
 def test_ties_add_no_evidence() -> None:
@@ -61,7 +97,7 @@ def test_ties_add_no_evidence() -> None:
     one, other = audit(log), audit(without)
     np.testing.assert_array_equal(one.refutation, other.refutation)
     np.testing.assert_array_equal(one.refuter, other.refuter)
-    assert one.next_pair == other.next_pair
+    assert one.next_pairs == other.next_pairs and one.next_proofs == other.next_proofs
 
 
 def test_nothing_is_proven_by_nothing() -> None:
@@ -90,7 +126,7 @@ def test_audit_with_features() -> None:
     np.testing.assert_allclose(found.refutation, expected, atol=1e-2)
     assert found.refuted(0.05).sum() >= 2 and not found.refuted(0.05)[run.leader]
     assert found.refuter.tolist() == [run.leader if peak > 0 else -1 for peak in expected]
-    assert found.next_pair == run.next_pair()
+    assert found.next_pairs == (run.next_pair(),) and found.next_proofs == ()
     assert log.never_compared == ((0, 4),)
 
 
@@ -98,8 +134,7 @@ def test_ties_are_left_out_with_features() -> None:
     """At the end of a period, ties change nothing: the log with 8 of them appended proves the same."""
     log = battles(400, ties=0.0, seed=2)
     first, second, outcome = (x[:312] for x in (log.first, log.second, log.outcome))
-    ties = np.zeros(8, int), np.ones(8, int), np.full(8, 0.5)
-    longer = Battles(log.names, *(np.concatenate(both) for both in zip((first, second, outcome), ties, strict=True)))
+    longer = Battles(log.names, np.append(first, [0] * 8), np.append(second, [1] * 8), np.append(outcome, [0.5] * 8))
     one, other = audit(Battles(log.names, first, second, outcome), FEATURES), audit(longer, FEATURES)
     np.testing.assert_allclose(other.refutation, one.refutation, atol=0.05)
 
@@ -143,11 +178,11 @@ def test_any_order_does_not_depend_on_the_order(features: np.ndarray | None, mon
     log = battles(600, ties=0.1)
     one = audit(log, features, order="any")
     order = np.argsort(np.where(log.first < log.second, log.outcome, 1 - log.outcome), kind="stable")
-    by_outcome = Battles(log.names, *(column[order] for column in (log.first, log.second, log.outcome)))
+    by_outcome = Battles(log.names, log.first[order], log.second[order], log.outcome[order])
     assert audit(by_outcome, features).alarm == "sorted"
     for other in (rearranged(log, 1), by_outcome):
         again = audit(other, features, order="any")
-        assert again.alarm is None and again.next_pair == one.next_pair
+        assert again.alarm is None and again.next_pairs == one.next_pairs
         np.testing.assert_array_equal(again.refutation, one.refutation)
         np.testing.assert_array_equal(again.refuter, one.refuter)
     assert one.refuted(0.05)[:3].all() and not one.refuted(0.05)[4]
@@ -196,11 +231,13 @@ def test_what_is_not_independent_is_not_weighed() -> None:
     """Nothing is proven, by peak or average, and no pair is proposed."""
     log = Battles(("a", "b"), np.zeros(100, int), np.ones(100, int), np.repeat([1.0, 0.0], [55, 45]))
     found = audit(log)
-    assert found.alarm == "sorted" and found.next_pair is None and found.proofs is not None
+    assert found.alarm == "sorted" and found.next_pairs == found.next_proofs == () and found.proofs is not None
     assert not found.refuted(0.999).any() and not found.proven(0.999)[0, 1]
     assert audit(log, order="any").alarm is None
     with pytest.raises(ValueError, match="order = 'sorted', expected one of log, any"):
         audit(log, order="sorted")
+    with pytest.raises(ValueError, match="following = 0, expected at least 1"):
+        audit(log, following=0)
 
 
 def test_the_number_of_orders_is_bounded() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
 from llmpo_jax.engine.audit import Audit, audit
+from llmpo_jax.engine.identification import Identification
 from llmpo_jax.models import Battles
-from llmpo_jax.report import words
+from llmpo_jax.report import identify_words as words
+from llmpo_jax.report.as_json import as_json
+from llmpo_jax.report.words import at_least
+from llmpo_jax.theory.ranking import ranking
 
 DELTA = 0.05
 
@@ -22,7 +27,7 @@ def log(mu: np.ndarray, times: int, rng: np.random.Generator) -> Battles:
 
 
 def said(battles: Battles) -> str:
-    return " ".join(words.audit_in_words(battles, audit(battles), DELTA))
+    return " ".join(words.audit_in_words(Identification(battles, DELTA, audit(battles))))
 
 
 def test_a_cycle_has_no_best_policy() -> None:
@@ -74,5 +79,50 @@ def test_one_log_for_each_answer() -> None:
 def test_with_features(refutation: list[float], expected: str) -> None:
     """Delta = 0.05 asks for 2.996 nats."""
     battles = Battles(("a", "b"), np.array([0]), np.array([1]), np.array([0.0]))
-    found = Audit("log", None, np.array(refutation), np.array([1, 0]), None, (0, 1))
-    assert words.audit_in_words(battles, found, DELTA)[0].startswith(expected)
+    found = Audit("log", None, np.array(refutation), np.array([1, 0]), None, ((0, 1),), ())
+    assert words.audit_in_words(Identification(battles, DELTA, found))[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        (0.0, "1"),
+        (3.0, "0.05"),
+        (2.995, "0.051"),
+        (7.0, "0.00092"),
+        (10.0, "4.6e-5"),
+        (2 * np.log(10), "0.01"),
+        (2842.0, "5.5e-1235"),
+    ],
+)
+def test_levels_are_rounded_up_and_never_underflow(nats: float, expected: str) -> None:
+    shown = words.level(nats)
+    assert shown == expected
+    digits, _, exponent = shown.partition("e")
+    assert np.log(float(digits)) + int(exponent or 0) * np.log(10) >= -nats - 1e-12
+
+
+def test_a_batch_counts_its_pairs() -> None:
+    assert words.batch(((3, 1), (0, 2), (1, 3), (0, 2), (0, 2))) == [(3, 1, 2), (0, 2, 3)]
+
+
+@pytest.mark.parametrize(("comparisons", "expected"), [(0.2, "1"), (7.6, "8"), (612.3, "610"), (9961.0, "10,000")])
+def test_estimates_have_two_digits(comparisons: float, expected: str) -> None:
+    assert words.rounded(comparisons) == expected
+
+
+def test_a_lower_bound_is_rounded_down() -> None:
+    assert [at_least(value) for value in (7.65, 32.0, 1234.9, np.inf)] == ["7", "32", "1,234", "infinitely many"]
+
+
+def test_ranks_and_parts() -> None:
+    """a and b may both be first; c and d are a part of their own, where c is."""
+    wins = np.array([[0, 6, 0, 0], [5, 0, 0, 0], [0, 0, 0, 30], [0, 0, 0, 0]])
+    found = ranking(wins + wins.T, wins)
+    assert [words.rank(found, k) for k in range(4)] == [*["1 to 2, tied for first"] * 2, "1", "2"]
+    assert "each part has ranks" in words.ranking_in_words(found, False)[1]
+
+
+def test_json_has_no_infinite_numbers() -> None:
+    shown = as_json({"a": [np.inf, float("nan"), 1.5], "b": (True, None)})
+    assert json.loads(shown, parse_constant=pytest.fail) == {"a": [None, None, 1.5], "b": [True, None]}
