@@ -28,6 +28,7 @@ from llmpo_jax import (
     characteristic_times,
     models,
 )
+from llmpo_jax.theory.structured import Form
 
 SHAPES = ((32, 8), (64, 16), (100, 8))
 POLICIES = 16
@@ -42,7 +43,7 @@ def instances(num_policies: int, dimension: int, number: int) -> list[LinearBrad
     return [linear(f"linear-bradley-terry:{num_policies},{dimension},seed={seed}") for seed in range(number)]
 
 
-def seconds(form: str) -> list[dict]:
+def seconds(form: Form) -> list[dict]:
     """Of single instances, in this process."""
     rows = []
     for num_policies, dimension in SHAPES:

@@ -15,6 +15,7 @@ import time
 import common
 
 from llmpo_jax import simulate
+from llmpo_jax.protocol import Existence
 from llmpo_jax.theory.intervals import clopper_pearson
 
 DELTAS = (0.1, 0.01)
@@ -31,7 +32,7 @@ PROCEDURES = [(sampler, "e-process") for sampler in SAMPLERS] + [
 ]
 
 
-def check(name: str, sampler: str, stopping: str, existence: str, replications: int) -> list[dict]:
+def check(name: str, sampler: str, stopping: str, existence: Existence, replications: int) -> list[dict]:
     source = common.source(name)
     if source is None:
         return []

@@ -24,11 +24,12 @@ import numpy as np
 from hunting import cells, defects, drivers, search
 from hunting.samplers import HOSTILE
 
+from llmpo_jax.protocol import Existence
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED
 
 MIXED = ("llm-po", "round-robin", *HOSTILE)
 FEW = ("llm-po", "opening", "against-leader", "stop-and-go")
-UNSTRUCTURED_SCOPE = {
+UNSTRUCTURED_SCOPE: dict[tuple[str, Existence], dict] = {
     ("e-process", "assumed"): {2: ("round-robin",), 3: (*UNSTRUCTURED.samplers.names(), *HOSTILE), 5: MIXED},
     ("e-process", "certify"): {3: MIXED, 5: FEW},
     ("kaufmann-koolen", "assumed"): {3: FEW, 5: FEW},

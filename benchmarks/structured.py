@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import common
 import jax
@@ -26,6 +27,7 @@ from sample_complexity import _ratio
 
 from llmpo_jax import LinearBradleyTerry, Result, Tabular, characteristic_time, simulate, win_probabilities
 from llmpo_jax.engine import lanes
+from llmpo_jax.protocol import SpaceName
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory.bounds import over_space
 from llmpo_jax.theory.intervals import clopper_pearson
@@ -168,7 +170,8 @@ def spaces(replications: int) -> list[dict]:
         mu = np.asarray(win_probabilities(model))
         upper = np.triu(np.log(mu / (1 - mu)) + noise * rng.normal(size=mu.shape), 1)
         bent = Tabular(1 / (1 + np.exp(-(upper - upper.T))))
-        for assume, features in (("unstructured", None), ("structured", model.features)):
+        assumptions: list[tuple[SpaceName, Any]] = [("unstructured", None), ("structured", model.features)]
+        for assume, features in assumptions:
             result = simulate(
                 bent,
                 assume=assume,

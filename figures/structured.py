@@ -1,106 +1,74 @@
-"""The structured space in four panels, drawn from benchmarks/results/.
+"""The structured space, drawn from benchmarks/results/.
 
     python figures/structured.py
 
-Top: mean stopping time of LLM-PO over T* log(1 / delta); how many times its comparisons each baseline needs.
-Bottom: T* by Fisher's form over T* by the exact program as the gap grows; speed over K and d.
+Mean stopping time of LLM-PO in units of T* log(1 / delta); how many times its comparisons each baseline needs; T* by
+Fisher's form over T* by the exact program as the gap grows; speed over K and over d.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 from itertools import groupby
 
 from matplotlib.axes import Axes
-from panels import RULES, rows, save
+from panels import GREY, LLM_PO, REFERENCE, Band, draw_bound, draw_race, rows, rule_handles, save
 
-COLOURS = {name: colour for name, (colour, _) in RULES.items()} | {"mixture": "#009E73"}
-LABELS = {"e-process": "e-process (proven)", "mixture": "mixture (proven)", "stylised": "stylised (heuristic)"}
+from llmpo_jax.report import style
 
-
-def draw_bound(axes: Axes) -> None:
-    found = rows("structured_bound")
-    instances = dict.fromkeys(row["instance"] for row in found)
-    for rule, colour in COLOURS.items():
-        label: str | None = LABELS[rule]
-        for instance in instances:
-            own = [row for row in found if row["instance"] == instance and row["stopping"] == rule]
-            if not own:
-                continue
-            x = [-math.log10(row["delta"]) for row in own]
-            axes.fill_between(x, [r["low"] for r in own], [r["high"] for r in own], color=colour, alpha=0.15, lw=0)
-            axes.plot(x, [r["ratio"] for r in own], color=colour, lw=1.3, marker="o", ms=3, label=label)
-            label = None
-    axes.axhline(1, color="black", lw=1, ls="--")
-    axes.text(1, 0.98, "lower bound as δ → 0", va="top", fontsize=8)
-    axes.set(xscale="log", yscale="log", xlabel="log10(1 / δ)", ylabel="mean stopping time / (T* log(1/δ))")
-    axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
-    axes.set_yticks([1, 1.5, 2, 3, 5, 10], ["1", "1.5", "2", "3", "5", "10"])
-    axes.minorticks_off()
-    axes.set_title(f"LLM-PO against the bound ({len(instances)} instances, K = 32, d = 8)", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
-
-
-def draw_baselines(axes: Axes) -> None:
-    found = [row for row in rows("structured_baselines") if row["delta"] == 0.05]
-    samplers = list(dict.fromkeys(row["sampler"] for row in found))
-    for offset, (rule, colour) in enumerate(COLOURS.items()):
-        own = {row["sampler"]: row for row in found if row["stopping"] == rule}
-        for position, sampler in enumerate(samplers):
-            row, y = own[sampler], position + 0.26 * (offset - 1)
-            hollow = "white" if row["censored"] else colour
-            axes.plot([row["low"], row["high"]], [y, y], color=colour, lw=1.5)
-            axes.plot(row["times llm-po"], y, marker="o", color=colour, mfc=hollow, ms=4.5)
-            text = f"{'≥ ' if row['censored'] else ''}{row['times llm-po']:.2g}x"
-            place: dict = {"textcoords": "offset points", "va": "center", "fontsize": 7}
-            axes.annotate(text, (row["high"], y), (5, 0), **place)
-        axes.plot([], [], color=colour, marker="o", ls="", label=LABELS[rule])
-    axes.axvline(1, color="black", lw=1, ls="--")
-    axes.set(xscale="log", xlabel="comparisons relative to LLM-PO (δ = 0.05)")
-    axes.set_yticks(range(len(samplers)), samplers)
-    axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
-    axes.minorticks_off()
-    axes.invert_yaxis()
-    axes.margins(x=0.2)
-    axes.set_title(f"{found[0]['instance']} (hollow: some runs were cut)", fontsize=10)
+RULES = ("e-process", "stylised", "mixture")
+CAPTION = (
+    "First row: mean stopping time of LLM-PO in units of T* log(1/δ) on four instances with K = 32 policies and d = 8 "
+    "features; dashed: the lower bound as δ tends to 0. Second row: comparisons until the stop at δ = 0.05 as a "
+    "multiple of those of LLM-PO with the same rule (hollow: some runs were cut, at least this); bands and bars: 95 % "
+    "intervals of 300 replications. Third row: T* by Fisher's form over exact T* as the gap between the best two "
+    "scores grows, 8 instances with K = 8, d = 3; speed of LLM-PO over K and over d, 256 replications, 2 CPU cores. "
+    "Drawn from benchmarks/results/structured_bound.json, structured_baselines.json, structured_forms.json and "
+    "structured_speed.json."
+)
 
 
 def draw_forms(axes: Axes) -> None:
-    found = rows("structured_forms")
-    for _, own in groupby(found, key=lambda row: row["instance"]):
+    for _, own in groupby(rows("structured_forms"), key=lambda row: row["instance"]):
         kept = [row for row in own if row["spread"] <= 20]
-        axes.plot([r["gap"] for r in kept], [r["fisher"] / r["exact"] for r in kept], color="#666666", lw=1)
-    axes.axhline(1, color="black", lw=1, ls="--")
-    axes.set(xscale="log", xlabel="gap between the best two scores, logits", ylabel="T* by Fisher's form / exact T*")
-    axes.set_title("Fisher's form holds for small gaps (8 instances, K = 8, d = 3)", fontsize=10)
+        axes.plot([r["gap"] for r in kept], [r["fisher"] / r["exact"] for r in kept], color=GREY, linewidth=0.8)
+    axes.axhline(1, **REFERENCE)
+    axes.set(xscale="log", xlabel="gap [logits]", ylabel="T* by Fisher / exact T*")
+    style.fixed_ticks(axes.xaxis, [0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
 
 
-def draw_speed(axes: Axes) -> None:
-    found = rows("structured_speed")
+def draw_speed(moving: str, axes: Axes) -> None:
+    fixed, value = ("d", 8) if moving == "K" else ("K", 32)
     for rule in ("e-process", "stylised"):
-        for fixed, moving, style in (("d", "K", "-"), ("K", "d", ":")):
-            value = 8 if fixed == "d" else 32
-            own = sorted((r for r in found if r["stopping"] == rule and r[fixed] == value), key=lambda r: r[moving])
-            axes.plot(
-                [r[moving] for r in own],
-                [r["comparisons per second"] for r in own],
-                color=COLOURS[rule],
-                ls=style,
-                marker="o",
-                ms=4,
-                label=f"{rule}, over {moving} at {fixed} = {value}",
-            )
-    axes.set(xscale="log", yscale="log", xlabel="K or d", ylabel="comparisons per second")
-    axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
-    axes.set_yticks([1e4, 3e4, 1e5, 3e5], ["10,000", "30,000", "100,000", "300,000"])
-    axes.minorticks_off()
-    axes.set_title("Speed of LLM-PO, 256 replications, 2 CPU cores", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+        own = [row for row in rows("structured_speed") if row["stopping"] == rule and row[fixed] == value]
+        own.sort(key=lambda row: row[moving])
+        axes.plot([r[moving] for r in own], [r["comparisons per second"] for r in own], **style.rule_line(rule, LLM_PO))
+    axes.set(xscale="log", yscale="log", xlabel=f"{moving} at {fixed} = {value}", ylabel="comparisons / s")
+    sizes = [row[moving] for row in own]
+    style.fixed_ticks(axes.xaxis, sizes, [str(size) for size in sizes])
+    rates = (50_000, 100_000, 200_000, 500_000)
+    axes.set_ylim(40_000, 800_000)
+    style.fixed_ticks(axes.yaxis, rates, [f"{rate:,}" for rate in rates])
+    axes.grid(axis="y")
 
 
 def main() -> None:
-    source = "structured_{bound,baselines,forms,speed}.json; 300 replications, 95 % intervals"
-    save("structured", (draw_bound, draw_baselines, draw_forms, draw_speed), 8.6, source)
+    bound = rows("structured_bound")
+    grouped = {name: [row for row in bound if row["instance"] == name] for name in [row["instance"] for row in bound]}
+    for name, own in grouped.items():
+        short = name.replace("bradley-terry", "b.-t.").replace(":32,8,seed=", ", seed ")
+        grouped[name] = [row | {"instance": short} for row in own]
+    bounds = [functools.partial(draw_bound, own, RULES, (1, 2, 4, 8)) for own in grouped.values()]
+    level = [row for row in rows("structured_baselines") if row["delta"] == 0.05]
+    samplers = list(dict.fromkeys(row["sampler"] for row in level))
+    race = functools.partial(draw_race, samplers, RULES, level, 9)
+    speeds = [functools.partial(draw_speed, moving) for moving in ("K", "d")]
+    bands = [
+        Band(bounds, 1.15, columns=(2, 4), shared=True, handles=rule_handles(RULES)),
+        Band([race], 2.8, columns=(1, 1)),
+        Band([draw_forms, *speeds], 1.2, columns=(1, 3)),
+    ]
+    save("structured", bands, CAPTION)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import operator
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 
+from llmpo_jax import arguments
 from llmpo_jax.threefry import KEYS
 
 
@@ -31,18 +31,13 @@ def pinned() -> Iterator[None]:
         yield
 
 
-def root_key(seed: int) -> jax.Array:
+def root_key(seed: arguments.Whole) -> jax.Array:
     """The typed key of a seed: its 64 bits, high ones first, so that no two seeds share a key.
 
     Raises:
         ValueError: not a whole number from 0 to 2^64 - 1.
     """
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if isinstance(seed, bool) or not 0 <= number < 2**64:
-        raise ValueError(f"seed = {seed!r}, expected a whole number from 0 to 2^64 - 1")
+    number = arguments.seed(seed)
     return jax.random.wrap_key_data(jnp.asarray([number >> 32, number & 0xFFFFFFFF], jnp.uint32), impl=KEYS)
 
 

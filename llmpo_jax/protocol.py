@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 
 from llmpo_jax import vectors
 
-EXISTENCE = ("assumed", "certify")
+Existence = Literal["assumed", "certify"]
+EXISTENCE: tuple[Existence, ...] = get_args(Existence)
+SpaceName = Literal["unstructured", "structured"]
 
 EVIDENCE_TIE = 1e-4
 """Nats within which policies are equally refuted where one is chosen: policies with the same evidence from comparisons

@@ -45,9 +45,13 @@ class Registry(Generic[T]):
         Raises:
             ValueError: unknown name (with the nearest valid one).
         """
-        if name not in self._table:
-            raise ValueError(f"unknown {self._kind} {name!r}{nearest(name, self._table)}")
+        if not isinstance(name, str) or name not in self._table:
+            raise ValueError(f"unknown {self._kind} {name!r}{nearest(str(name), self._table)}")
         return self._table[name]
+
+    def name_of(self, thing: T) -> str | None:
+        """What `thing` is called, None where it is not registered."""
+        return next((name for name, known in self._table.items() if known is thing), None)
 
     def names(self) -> tuple[str, ...]:
         """All names, in the order of their registration."""

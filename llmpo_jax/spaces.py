@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 
+from llmpo_jax.arguments import one_of
 from llmpo_jax.protocol import Problem, Sampler, StoppingRule
-from llmpo_jax.registry import Registry, nearest
+from llmpo_jax.registry import Registry
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
 from llmpo_jax.theory import linear, statistics
+
+SamplerName = Literal[
+    "llm-po",
+    "llm-po-oracle",
+    "llm-po-d-tracking",
+    "llm-po-c-tracking",
+    "round-robin",
+    "random-pair",
+    "epsilon-greedy",
+    "thompson",
+    "rucb",
+]
+StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
+"""Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""
 
 
 class Space(NamedTuple):
@@ -84,6 +99,4 @@ def space(name: str) -> Space:
     Raises:
         ValueError: unknown name.
     """
-    if name not in SPACES:
-        raise ValueError(f"assume = {name!r}{nearest(str(name), SPACES)}")
-    return SPACES[name]
+    return SPACES[one_of("assume", name, SPACES)]

@@ -51,7 +51,7 @@ def test_no_two_seeds_share_a_key() -> None:
     assert len(keys) == len(seeds)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**64, 1.0, "1", None, True])
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "1", None, True, np.bool_(True), np.nan, [1]])
 def test_other_seeds_are_refused(seed: object) -> None:
     with pytest.raises(ValueError, match=r"seed = .*expected a whole number from 0 to 2\^64 - 1"):
         root_key(seed)  # type: ignore[arg-type]

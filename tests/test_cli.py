@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +14,13 @@ import pytest
 from rich.console import Console
 
 from llmpo_jax import cli
+from llmpo_jax.cli.study import Study, draw_or_say
+from llmpo_jax.report import figures
+from tests.report.toy_study import make_study
 from tests.shared_files import shared
 
 SMALL = ("--samplers", "llm-po", "round-robin", "--stopping", "e-process", "--budgets", "20", "50")
-SMALL = (*SMALL, "--deltas", "0.1", "0.01", "--replications", "20", "--max-comparisons", "2000")
+SMALL = (*SMALL, "--delta", "0.1", "0.01", "--replications", "20", "--max-comparisons", "2000")
 
 
 def run(*arguments: str) -> int:
@@ -35,10 +41,23 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("command", ["study", "bound", "identify"])
+@pytest.mark.parametrize("command", ["study", "plot", "bound", "identify"])
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run(command, "--help") == 0
     assert f"llmpo-jax {command} " in capsys.readouterr().out.split("options", 1)[0].split("\n", 1)[1]
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"llmpo-jax {metadata.version('llmpo-jax')}\n"
+    assert run() == 0
+    assert "--version" in capsys.readouterr().out
+
+
+def test_default_budgets_go_up_to_the_limit() -> None:
+    assert Study(max_comparisons=100)._arguments().budgets == (50, 64, 81)
+    assert Study(max_comparisons=100, budgets=(50, 200))._arguments().budgets == (50, 200)
+    assert Study()._arguments().budgets[-1] == 3000
 
 
 def test_study_leaves_tables_and_figures(
@@ -53,7 +72,9 @@ def test_study_leaves_tables_and_figures(
     assert len(pl.read_csv(folder / "summary.csv")) == 2 * 2
     for name in ("correct_selection", "stopping_time", "ratio", "proportions"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
-    assert "round-robin" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "round-robin" in output
+    assert "bradley-terry-line-4 llm-po e-process: 0 of 40 replications, 0 %, 0:00:0" in output
 
     kept = (folder / "table.parquet").read_bytes()
     assert "--resume" in fails(capsys, "study", "bradley-terry-line:4", *SMALL)
@@ -65,6 +86,25 @@ def test_study_leaves_tables_and_figures(
     assert (folder / "table.parquet").read_bytes() != kept
 
 
+def test_plot_draws_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_study(tmp_path / "a study", deltas=())
+    assert run("plot", str(folder), "--format", "svg", "--width", "column", "--samplers", "mine") == 0
+    assert [path.name for path in sorted((folder / "figures").iterdir())] == [
+        "correct_selection.svg",
+        "correct_selection.txt",
+    ]
+    assert capsys.readouterr().out == f"{folder}/figures/correct_selection.svg\n"
+    assert "expected one of llm-po, round-robin, mine" in fails(capsys, "plot", str(folder), "--samplers", "rucb")
+    assert "holds no study" in fails(capsys, "plot", str(tmp_path))
+
+    def broken(folder: Path) -> None:
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(figures, "draw", broken)
+    (line,) = draw_or_say(folder)  # what `study` ends with
+    assert "(no font)" in line and f"`llmpo-jax plot '{folder}'` draws again" in line
+
+
 def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bound", "cyclic:17", "--delta", "0.1", "1e-10", "--json") == 0
     finding = json.loads(capsys.readouterr().out)
@@ -73,6 +113,19 @@ def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bound", "cyclic:17", "--delta", "0.1") == 0
     words = " ".join(capsys.readouterr().out.split())
     assert "fewer than 76 comparisons on average (5,615 to certify)" in words
+
+
+def test_what_an_encoding_lacks_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output forced to ASCII: names are escaped, and nothing fails after the work is done."""
+    (tmp_path / "wins.csv").write_text(",café,b\ncafé,0.5,0.8\nb,0.2,0.5\n", encoding="utf-8")
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run("bound", str(tmp_path / "wins.csv")) == 0
+        stream.seek(0)
+        text = stream.read()
+        monkeypatch.undo()
+    assert "the winner is caf\\xe9" in text
+    assert len({len(line) for line in text.splitlines() if "1.0000" in line or "proportion " in line}) == 1
 
 
 def battles(path: Path, rows: list[str]) -> str:
@@ -234,7 +287,7 @@ def features(path: Path, rows: list[str]) -> str:
 def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A linear instance is run in the structured space, all its samplers by default, without being told to."""
     monkeypatch.chdir(tmp_path)
-    asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--deltas", "0.1", "0.01")
+    asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--delta", "0.1", "0.01")
     assert run("study", "linear-bradley-terry:8,3", *asked, "--budgets", "20", "50") == 0
     folder = tmp_path / "results" / "linear-bradley-terry-8-3"
     samplers = pl.read_csv(folder / "summary.csv")["sampler"].unique(maintain_order=True).to_list()
@@ -251,7 +304,7 @@ def test_study_with_features(
     (tmp_path / "wins.csv").write_text(",a,b,c\na,0.5,0.6,0.9\nb,0.4,0.5,0.8\nc,0.1,0.2,0.5\n")
     file = features(tmp_path, ["c,0,0", "b,1,1", "a,2,2"])
     asked = ("--replications", "4", "--max-comparisons", "500", "--samplers", "llm-po", "--budgets", "20", "50")
-    assert run("study", "wins.csv", "--features", file, *asked, "--deltas", "0.1", "0.01") == 0
+    assert run("study", "wins.csv", "--features", file, *asked, "--delta", "0.1", "0.01") == 0
     note = [line for line in capsys.readouterr().err.splitlines() if line.startswith("llmpo-jax: note: ")]
     assert len(note) == 1 and "rank 1 of 2" in note[0]
     manifest = json.loads((tmp_path / "results" / "wins" / "manifest.json").read_text())
@@ -292,8 +345,19 @@ def test_identify_with_features(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (("study", "missing.csv"), "missing.csv"),
         (("study", "--samplers", "llm-pro"), "did you mean 'llm-po'?"),
         (("study", "--stopping", "eprocess"), "did you mean 'e-process'?"),
-        (("study", "--deltas", "0.1", "1.5"), "deltas contains 1.5"),
+        (("study", "--delta", "0.1", "1.5"), "deltas contains 1.5"),
         (("study", "--budgets", "0"), "budgets contains 0"),
+        (("study", "--delta"), "delta is empty, expected at least one"),
+        (("study", "--delta", "0.1", "0.1"), "deltas contains 0.1 more than once"),
+        (("study", "--samplers", "rucb", "rucb"), "samplers contains rucb more than once"),
+        (("study", "--budgets", "50", "--max-comparisons", "49"), "budgets contains 50"),
+        (("study", "--name", "../../x"), "name = '../../x', expected the name of one folder"),
+        (("study", "--name", ".."), "name = '..', expected the name of one folder"),
+        (("study", "--name", ""), "name = '', expected the name of one folder"),
+        (("study", "."), ". is a directory, expected a file"),
+        (("study", "--resume", "--overwrite"), "resume and overwrite are both given"),
+        (("study", "--import", "missing.py"), "missing.py"),
+        (("study", "--import", "missing"), "No module named 'missing'"),
         (("study", "--replications", "0"), "replications = 0"),
         (("study", "--existence", "asumed"), "did you mean 'assumed'?"),
         (("study", "cyclic:6", "cyclic:6"), "twice"),

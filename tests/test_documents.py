@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import polars as pl
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,26 +23,44 @@ def python_blocks(name: str) -> str:
     return "\n".join(blocks)
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The code in a process of its own, for it may register names."""
-    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, for names may be registered."""
+    command = [sys.executable, "-W", "error", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=200, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
 
 
 def test_readme() -> None:
-    done = run(python_blocks("README.md"))
+    done = run("-c", python_blocks("README.md"))
     assert done.returncode == 0, done.stderr
+
+
+def test_tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook, cell after cell, from a matrix to a figure."""
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs" / "tour.ipynb").read_text())["cells"]
+    plt.switch_backend("agg")
+    found: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "outputs are not kept: they would grow old"
+            exec("".join(cell["source"]), found)
+    plt.close("all")
+    assert (tmp_path / "tour.png").stat().st_size > 10_000
+    ours, others = (result.summary()[0] for result in found["runs"].values())
+    # What the figure is to show: far more than the 95 % intervals.
+    assert found["bound"].time < ours.mean_high < others.mean_low
 
 
 def test_contributing(tmp_path: Path) -> None:
     """A model, a sampler and a rule of the user's own, alone and through a whole study."""
+    (tmp_path / "mine.py").write_text(python_blocks("CONTRIBUTING.md"))
     study = ("study", "thurstone:4,spread=2", "--samplers", "llm-po", "top-two", "--stopping", "naive")
-    study = (*study, "--deltas", "0.1", "--budgets", "20", "--replications", "40", "--output", str(tmp_path))
-    done = run(python_blocks("CONTRIBUTING.md"), *study)
+    study = (*study, "--delta", "0.1", "--budgets", "20", "--replications", "40", "--output", str(tmp_path / "results"))
+    done = run("-m", "llmpo_jax.cli", *study, "--import", str(tmp_path / "mine.py"))
     assert done.returncode == 0, done.stderr
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (tmp_path / "results").iterdir()
     table = pl.read_csv(folder / "summary.csv")
     assert set(table["sampler"]) == {"llm-po", "top-two"} and set(table["stopping"]) == {"naive"}
     assert list((folder / "figures").glob("*.png"))

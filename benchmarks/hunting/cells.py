@@ -10,7 +10,7 @@ import numpy as np
 
 from llmpo_jax import LinearBradleyTerry, simulate
 from llmpo_jax.models import PreferenceModel
-from llmpo_jax.protocol import Sampler, StoppingRule
+from llmpo_jax.protocol import Existence, Sampler, StoppingRule
 
 from . import instances
 from .samplers import HOSTILE
@@ -40,7 +40,7 @@ def simulated(
     model: PreferenceModel,
     sampler: str | Sampler,
     rule: str | StoppingRule,
-    existence: str,
+    existence: Existence,
     seed: int,
     numbers: range,
 ) -> np.ndarray:
@@ -64,7 +64,7 @@ def groups(
     models: Mapping[str, PreferenceModel],
     samplers: Sequence[str],
     seed: int,
-    existence: str = "assumed",
+    existence: Existence = "assumed",
 ) -> list[list[Cell]]:
     """One group per sampler, its cells the models, which must have one shape; hostile samplers go by their names."""
 
@@ -78,7 +78,7 @@ def groups(
 
 
 def unstructured(
-    rule: str, existence: str, shapes: Mapping[int, Sequence[str]], seed: int, rng: np.random.Generator
+    rule: str, existence: Existence, shapes: Mapping[int, Sequence[str]], seed: int, rng: np.random.Generator
 ) -> list[list[Cell]]:
     """The cells of an unstructured rule: for every K its samplers."""
     found = []

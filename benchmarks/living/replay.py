@@ -8,6 +8,7 @@ import numpy as np
 from sample_complexity import _ratio
 
 from llmpo_jax import Result, simulate
+from llmpo_jax.protocol import SpaceName
 from llmpo_jax.theory.intervals import clopper_pearson
 
 from .outcomes import design, gaps, model, shares
@@ -25,7 +26,7 @@ def procedures(table: dict, replications: int) -> tuple[list[dict], list[dict]]:
     for name in (row["task"] for row in gaps(table) if row["winner"] != "none"):
         tabular, decided = model(shares(table, name))
         features = design(table["tasks"][name]["factors"])["factors"]
-        runs: list[tuple[str, str, np.ndarray | None]] = [(sampler, "unstructured", None) for sampler in SAMPLERS]
+        runs: list[tuple[str, SpaceName, np.ndarray | None]] = [(sampler, "unstructured", None) for sampler in SAMPLERS]
         runs.append(("llm-po", "structured", features))
         ours = None
         for sampler, assume, given in runs:

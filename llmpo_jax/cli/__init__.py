@@ -1,15 +1,18 @@
-"""The command line: `llmpo-jax study | bound | identify | live`, one file a command."""
+"""The command line: `llmpo-jax study | plot | bound | identify | live`, one file a command."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from importlib import metadata
 
 import tyro
 
 from llmpo_jax.cli.bound import Bound
+from llmpo_jax.cli.console import write_anything
 from llmpo_jax.cli.identify import Identify
 from llmpo_jax.cli.live import Live
+from llmpo_jax.cli.plot import Plot
 from llmpo_jax.cli.study import Study
 
 
@@ -19,19 +22,25 @@ def _note(message: Warning | str, *where: object) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Best-policy identification from pairwise comparisons."""
+    """Best-policy identification from pairwise comparisons; without arguments, what there is."""
+    write_anything()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"llmpo-jax {metadata.version('llmpo-jax')}")
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = _note
-        _main(arguments)
+        _main(arguments or ["--help"])
 
 
-def _main(arguments: list[str] | None) -> None:
+def _main(arguments: list[str]) -> None:
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            {"study": Study, "bound": Bound, "identify": Identify, "live": Live},
+            {"study": Study, "plot": Plot, "bound": Bound, "identify": Identify, "live": Live},
             prog="llmpo-jax",
-            description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound.",
+            description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound. "
+            "--version tells which one this is.",
             args=arguments,
         )
         command.run()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from llmpo_jax import models
 from llmpo_jax.cli.console import console
+
+if TYPE_CHECKING:
+    from llmpo_jax.engine.study import Arguments
 
 DEFAULT_SOURCE = "bradley-terry:16"
 DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 3000, 18).round()))
@@ -36,9 +40,13 @@ class Study:
 
     llmpo-jax study cyclic:17 hidden-winner:10 --samplers llm-po rucb --replications 1000
 
-    llmpo-jax study wins.csv --deltas 0.05 1e-10 --max-comparisons 10000000
+    llmpo-jax study wins.csv --delta 0.05 1e-10 --max-comparisons 10000000
 
     llmpo-jax study linear-bradley-terry:32,8,seed=2 --samplers llm-po round-robin
+
+    llmpo-jax study --import mine.py --samplers llm-po my-sampler
+
+    llmpo-jax study --resume --replications 100000
 
     srun --ntasks=8 llmpo-jax study bradley-terry:64 --replications 1000000 --processes
     """
@@ -54,10 +62,10 @@ class Study:
     """Policy space that the procedures assume; by default structured for linear instances and with --features."""
     features: str | None = None
     """CSV file with the features of the policies, one row each: name, numbers (structured space)."""
-    deltas: tuple[float, ...] = (0.1, 0.05, 0.01)
+    delta: tuple[float, ...] = (0.1, 0.05, 0.01)
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS
-    """Numbers of comparisons at which the best guess is recorded."""
+    """Numbers of comparisons at which the best guess is recorded; by default those up to max_comparisons."""
     replications: int = 128
     """Independent runs of every sampler under every stopping rule."""
     max_comparisons: int = 100_000
@@ -66,12 +74,14 @@ class Study:
     """"assumed": a Condorcet winner exists. "certify": the procedure has to show it, or that there is none."""
     seed: int = 0
     """Of all randomness, a whole number from 0 to 2^64 - 1."""
+    module: Annotated[str | None, tyro.conf.arg(name="import", metavar="FILE.py|MODULE")] = None
+    """A module of yours, in which samplers, stopping rules and instances are registered (see CONTRIBUTING.md)."""
     name: str | None = None
     """Name of the study's folder; by default the sources joined by "+"."""
     output: Path = Path("results")
     """Where studies are kept."""
     resume: bool = False
-    """Go on with a study that was interrupted."""
+    """Go on with a study that was interrupted, or extend a finished one to more --replications."""
     overwrite: bool = False
     """Replace the study that the folder holds."""
     processes: bool = False
@@ -84,24 +94,54 @@ class Study:
     """0 to num_processes - 1 (with --coordinator). Process 0 alone writes and speaks."""
 
     def run(self) -> None:
+        from llmpo_jax import extension
         from llmpo_jax.engine import processes
         from llmpo_jax.engine.storage import StudyFolder
-        from llmpo_jax.engine.study import Arguments, run_study
-        from llmpo_jax.report import figures
+        from llmpo_jax.engine.study import run_study
         from llmpo_jax.report.console import summary_table
         from llmpo_jax.report.stored import read_summary
+        from llmpo_jax.report.study_display import display
 
         where = (self.coordinator, self.num_processes, self.process_id)
         if self.processes or any(value is not None for value in where):
             processes.join(*where)
         console.quiet = not processes.is_first()
-        sources = self.sources or (DEFAULT_SOURCE,)
-        arguments = Arguments(
-            sources=sources,
+        imported = extension.load(self.module) if self.module is not None else None
+        arguments = self._arguments()
+        folder = StudyFolder(self.output / self._folder_name(arguments.sources))
+        try:
+            with display(console) as show:
+                how = {"resume": self.resume, "overwrite": self.overwrite}
+                run_study(arguments, folder, **how, imported=imported, progress=show)
+            if not processes.is_first():
+                return
+            with console.status("drawing"):
+                drawn = draw_or_say(folder.path)
+        except KeyboardInterrupt:
+            console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
+            sys.stdout.flush()
+            # Not by SystemExit, which would wait for programs that are still being compiled.
+            os._exit(130)
+        console.print(summary_table(read_summary(folder.path / "summary.csv")))
+        console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json", soft_wrap=True)
+        for line in drawn:
+            console.print(line, soft_wrap=True)
+
+    def _arguments(self) -> Arguments:
+        """What the study is asked to do."""
+        from llmpo_jax.engine.study import Arguments
+
+        if not self.delta:
+            raise ValueError("delta is empty, expected at least one error level, such as 0.05")
+        budgets = self.budgets
+        if budgets == DEFAULT_BUDGETS:
+            budgets = tuple(budget for budget in budgets if budget <= self.max_comparisons)
+        return Arguments(
+            sources=self.sources or (DEFAULT_SOURCE,),
             samplers=self.samplers,
             stopping=self.stopping,
-            deltas=self.deltas,
-            budgets=self.budgets,
+            deltas=self.delta,
+            budgets=budgets,
             replications=self.replications,
             max_comparisons=self.max_comparisons,
             existence=self.existence,
@@ -109,36 +149,22 @@ class Study:
             assume=self.assume,
             features=self.features,
         )
-        folder = StudyFolder(self.output / (self.name or "+".join(_folder_name(source) for source in sources)))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        bar = Progress(*columns, console=console)
-        task = bar.add_task("starting")
 
-        def progress(label: str, finished: int, total: int) -> None:
-            bar.start()  # only now, so that bad arguments leave no empty bar behind
-            bar.update(task, description=label.replace("__", " "), completed=finished, total=total)
-
-        try:
-            run_study(arguments, folder, resume=self.resume, overwrite=self.overwrite, progress=progress)
-            if not processes.is_first():
-                return
-            bar.update(task, description="drawing")
-            drawn = figures.draw(folder.path)
-            bar.update(task, description="done")
-        except KeyboardInterrupt:
-            bar.stop()
-            console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
-            sys.stdout.flush()
-            # Not by SystemExit, which would wait for programs that are still being compiled.
-            os._exit(130)
-        finally:
-            bar.stop()
-        if self.deltas:
-            console.print(summary_table(read_summary(folder.path / "summary.csv")))
-        console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json")
-        for path in drawn:
-            console.print(str(path))
+    def _folder_name(self, sources: tuple[str, ...]) -> str:
+        if self.name is None:
+            return "+".join(models.load(source).label for source in sources)
+        if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
+            raise ValueError(f"name = {self.name!r}, expected the name of one folder (--output says where it is kept)")
+        return self.name
 
 
-def _folder_name(source: str) -> str:
-    return models.load(source).label
+def draw_or_say(folder: Path) -> list[str]:
+    """Draw the figures; what to say of them, and where they cannot be drawn, that the tables are kept."""
+    from llmpo_jax.report import figures
+
+    try:
+        return [str(path) for path in figures.draw(folder)]
+    except Exception as error:  # whatever it is, it comes after the results
+        reason = " ".join(str(error).split()) or type(error).__name__
+        again = f"llmpo-jax plot {shlex.quote(str(folder))}"
+        return [f"The figures could not be drawn ({reason}); the tables are complete, and `{again}` draws again."]

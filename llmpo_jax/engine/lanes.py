@@ -46,6 +46,10 @@ BATCH = 512
 SLOTS = 4
 """Chunks of replications that may be in the lanes at the same time, each with pair counts of its own."""
 
+GROUPS = 8
+"""Groups of replications, by their number modulo this, whose comparisons are counted apart: how much the groups differ
+is what intervals for shares of comparisons rest on."""
+
 Tree = TypeVar("Tree")
 
 _LANES = P("lanes")
@@ -138,8 +142,8 @@ def _advance(
     """Start anew in the `free` [L] lanes (`idle` [L] ones get nothing), then run all lanes for a segment.
 
     Returns:
-        The lanes, which of them are over [L], and the comparisons made of each pair by the lanes of each slot,
-        int32 [SLOTS, K, K] upper triangles.
+        The lanes, which of them are over [L], and the comparisons made of each pair by the lanes of each slot and
+        group, int32 [SLOTS * GROUPS, K, K] upper triangles.
     """
     k = procedure.problem.num_policies
 
@@ -161,7 +165,7 @@ def _advance(
         return (jax.vmap(functools.partial(refresh, procedure, plan))(lanes), counts), None
 
     blocks = jax.tree.map(lambda x: x.reshape(-1, procedure.space.period, *x.shape[1:]), draws)
-    (lanes, counts), _ = jax.lax.scan(period, (lanes, jnp.zeros((SLOTS, k, k), jnp.int32)), blocks)
+    (lanes, counts), _ = jax.lax.scan(period, (lanes, jnp.zeros((SLOTS * GROUPS, k, k), jnp.int32)), blocks)
     return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
 
 
@@ -199,7 +203,7 @@ class Program(NamedTuple):
         jax.block_until_ready(draws)
         lanes, over, counts = self.advance(plan, lanes, free, idle, slots, identity, draws)
         # One block of counts per device.
-        return lanes, over, np.asarray(counts).reshape(-1, SLOTS, *counts.shape[1:]).sum(axis=0)
+        return lanes, over, np.asarray(counts).reshape(-1, SLOTS, GROUPS, *counts.shape[1:]).sum(axis=0)
 
 
 _lock = threading.Lock()

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from llmpo_jax import models
+from llmpo_jax import arguments, models
 from llmpo_jax.arithmetic import root_key
 from llmpo_jax.engine.replication import Plan, Procedure
-from llmpo_jax.protocol import Problem, Sampler, StoppingRule
+from llmpo_jax.protocol import EXISTENCE, Problem, Sampler, SpaceName, StoppingRule
+from llmpo_jax.registry import Registry
 from llmpo_jax.spaces import STRUCTURED, space
 from llmpo_jax.theory import bounds, linear
-from llmpo_jax.theory.unstructured import check_existence
+
+T = TypeVar("T", Sampler, StoppingRule)
 
 LARGEST_LIMIT = 2**30
 """Comparisons per replication that the int32 clock can count with room to spare."""
+LARGEST_NUMBER = 2**31 - 1
+"""Of a replication, int32."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked arguments of a simulation, apart from the model and the procedure."""
+    """Checked arguments of a simulation, apart from the model and the procedure, as Python's own numbers.
+
+    Raises:
+        ValueError: one of them is out of range, or no number.
+    """
 
     deltas: tuple[float, ...]
     budgets: tuple[int, ...]
@@ -33,23 +43,22 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        checked = {
+            "deltas": arguments.deltas(self.deltas),
+            "budgets": arguments.budgets(self.budgets),
+            "max_comparisons": arguments.whole("max_comparisons", self.max_comparisons, 1, LARGEST_LIMIT),
+            "existence": arguments.one_of("existence", self.existence, EXISTENCE),
+            "replications": arguments.whole("replications", self.replications, 1, LARGEST_NUMBER),
+            "seed": arguments.seed(self.seed),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if not self.deltas and not self.budgets:
             raise ValueError("deltas and budgets are both empty, expected at least one delta or budget")
-        for delta in self.deltas:
-            if not 0 < delta < 1:
-                raise ValueError(f"deltas contains {delta}, expected numbers strictly between 0 and 1")
-        for budget in self.budgets:
-            if int(budget) != budget or budget < 1:
-                raise ValueError(f"budgets contains {budget}, expected positive whole numbers of comparisons")
         if self.budgets and max(self.budgets) > self.max_comparisons:
             raise ValueError(
                 f"budgets contains {max(self.budgets)}, expected at most max_comparisons = {self.max_comparisons}"
             )
-        if not 1 <= self.max_comparisons <= LARGEST_LIMIT:
-            raise ValueError(f"max_comparisons = {self.max_comparisons}, expected 1 to {LARGEST_LIMIT}")
-        if self.replications < 1:
-            raise ValueError(f"replications = {self.replications}, expected at least 1")
-        check_existence(self.existence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +68,7 @@ class Prepared:
     Attributes:
         model: what comparisons are drawn from.
         assume: name of the policy space that the procedure assumes.
-        sampler, stopping: names; "custom" for a user's own object.
+        sampler, stopping: names; "custom" for an object that has none.
         settings: how long and how often it runs.
         procedure, plan: what the engine takes.
         time: the characteristic time T* over the assumed space, None where the model has none (no Condorcet winner, or
@@ -80,7 +89,7 @@ class Prepared:
     proportions: np.ndarray | None
 
 
-def default_space(model: models.PreferenceModel) -> str:
+def default_space(model: models.PreferenceModel) -> SpaceName:
     """The policy space that a model belongs to: structured for `LinearBradleyTerry`."""
     return "structured" if isinstance(model, models.LinearBradleyTerry) else "unstructured"
 
@@ -91,7 +100,7 @@ def prepare(
     stopping: str | StoppingRule,
     settings: Settings,
     assume: str | None = None,
-    features: np.ndarray | None = None,
+    features: ArrayLike | None = None,
 ) -> Prepared:
     """Check what goes together, and compute in float64 on the host what the run needs.
 
@@ -100,22 +109,24 @@ def prepare(
     Raises:
         ValueError: unknown names, features that do not fit the model, or a combination that makes no sense.
     """
-    assumed = space(assume or ("structured" if features is not None else default_space(model)))
+    if assume is None:
+        assume = "structured" if features is not None else default_space(model)
+    assumed = space(assume)
     if features is not None and assumed is not STRUCTURED:
         raise ValueError("features are given, expected assume = 'structured' with them")
-    chosen = assumed.samplers.get(sampler) if isinstance(sampler, str) else sampler
-    rule = assumed.stopping.get(stopping) if isinstance(stopping, str) else stopping
-    names = [thing if isinstance(thing, str) else "custom" for thing in (sampler, stopping)]
+    given = None if features is None else np.asarray(models.floating("features", features), np.float64)
+    sampler_name, chosen = _chosen("sampler", sampler, Sampler, assumed.samplers)
+    stopping_name, rule = _chosen("stopping", stopping, StoppingRule, assumed.stopping)
     mu = models.host_probabilities(model)
-    known = _identified(model, features, settings) if assumed is STRUCTURED else None
-    bound = bounds.over_space(model, assumed.name, settings.existence, features)
+    known = _identified(model, given, settings) if assumed is STRUCTURED else None
+    bound = bounds.over_space(model, assumed.name, settings.existence, given)
     if known is not None:
         for warning in known.warnings:
             warnings.warn(warning, stacklevel=3)
         if chosen.oracle and bound is None:
             raise ValueError(
-                f"sampler {names[0]!r} is told the optimum of a linear Bradley-Terry model, but this model has none: "
-                "it is not linear in the features, or has no unique winner"
+                f"sampler {sampler_name!r} is told the optimum of a linear Bradley-Terry model, but this model has "
+                "none: it is not linear in the features, or has no unique winner"
             )
         design = linear.make_design(known.coordinates, bound.proportions if chosen.oracle and bound else None)
         problem = Problem(len(mu), dimension=known.rank)
@@ -125,8 +136,8 @@ def prepare(
     return Prepared(
         model=model,
         assume=assumed.name,
-        sampler=names[0],
-        stopping=names[1],
+        sampler=sampler_name,
+        stopping=stopping_name,
         settings=settings,
         procedure=procedure,
         plan=make_plan(procedure, mu, settings)._replace(design=design),
@@ -134,6 +145,16 @@ def prepare(
         certified=bound.certified if bound else None,
         proportions=bound.proportions if bound else None,
     )
+
+
+def _chosen(argument: str, given: Any, kind: type[T], registry: Registry[T]) -> tuple[str, T]:
+    """A procedure's name ("custom" for one that has none) and the procedure."""
+    if isinstance(given, kind):
+        return registry.name_of(given) or "custom", given
+    if not isinstance(given, str):
+        expected = f"a {kind.__name__} or one of {', '.join(registry.names())}"
+        raise ValueError(f"{argument} = {arguments.shown(given)}, expected {expected}")
+    return given, registry.get(given)
 
 
 def _identified(model: models.PreferenceModel, features: np.ndarray | None, settings: Settings) -> models.Identified:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llmpo_jax.engine import glance
 from llmpo_jax.models import PreferenceModel, condorcet_winner
 from llmpo_jax.protocol import CENSORED, NO_WINNER
 from llmpo_jax.theory.divergence import confidence_divergence
@@ -45,9 +46,11 @@ class Level:
     bound: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """Outcome of R replications at D deltas and B budgets. Policies are numbered as in the model.
+
+    Two results are equal only if they are the same object, as models are; `numpy.array_equal` compares the arrays.
 
     Attributes:
         model, assume, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run; `assume` is
@@ -60,6 +63,8 @@ class Result:
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
         budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
         counts: float64 [K, K] upper triangle, mean comparisons of each pair until the stop at the last delta.
+        group_counts: int64 [8, K, K], the comparisons behind `counts`, all those of the replications whose numbers are
+            equal modulo 8 together; for intervals.
         simulated: comparisons that the machine simulated, those of lanes that waited for others included.
     """
 
@@ -79,7 +84,14 @@ class Result:
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
     counts: np.ndarray
+    group_counts: np.ndarray
     simulated: int
+
+    def __repr__(self) -> str:
+        return glance.text(self)
+
+    def _repr_html_(self) -> str:
+        return glance.table(self)
 
     def errors(self) -> np.ndarray:
         """bool [R, D], where a wrong statement was made; a censored run made none."""
@@ -89,7 +101,8 @@ class Result:
 
     def correct_selection(self) -> np.ndarray:
         """bool [R, B], where the best guess at a budget is the Condorcet winner."""
-        return self.budget_recommendation == condorcet_winner(self.model)
+        winner = condorcet_winner(self.model)
+        return self.budget_recommendation == (NO_WINNER if winner is None else winner)
 
     @property
     def needed(self) -> int:

@@ -2,32 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import LiteralString, TypedDict, Unpack, overload
 
-import numpy as np
+from numpy.typing import ArrayLike
 
-from llmpo_jax.engine.preparation import Prepared, Settings, prepare
+from llmpo_jax.arguments import Numbers, Whole, Wholes, shown, whole
+from llmpo_jax.engine.preparation import LARGEST_NUMBER, Prepared, Settings, prepare
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.workers import Arrays, Progress, run
-from llmpo_jax.models import PreferenceModel
-from llmpo_jax.protocol import Sampler, StoppingRule
+from llmpo_jax.models import PreferenceModel, given
+from llmpo_jax.progress import bar
+from llmpo_jax.protocol import Existence, Sampler, SpaceName, StoppingRule
+from llmpo_jax.spaces import SamplerName, StoppingName
 
 
+class UnknownName:
+    """What type checkers take `simulate` to return for a name written out that is not registered: nothing of use.
+
+    In truth it raises. A name of one's own is taken in a variable of type `str`, or the object itself.
+    """
+
+
+class Options(TypedDict, total=False):
+    """The other arguments of `simulate`, for type checkers."""
+
+    deltas: Numbers
+    budgets: Wholes
+    replications: Whole
+    max_comparisons: Whole
+    existence: Existence
+    assume: SpaceName | None
+    features: ArrayLike | None
+    seed: Whole
+    first_replication: Whole
+    progress: Progress | bool | None
+
+
+@overload
 def simulate(
-    model: PreferenceModel,
+    model: PreferenceModel | str,
+    sampler: SamplerName | Sampler = "llm-po",
+    stopping: StoppingName | StoppingRule = "e-process",
+    **options: Unpack[Options],
+) -> Result: ...
+@overload
+def simulate(  # pyright: ignore[reportOverlappingOverload]
+    model: PreferenceModel | str,
+    sampler: LiteralString | Sampler = "llm-po",
+    stopping: LiteralString | StoppingRule = "e-process",
+    **options: Unpack[Options],
+) -> UnknownName: ...
+@overload
+def simulate(
+    model: PreferenceModel | str,
+    sampler: str | Sampler = "llm-po",
+    stopping: str | StoppingRule = "e-process",
+    **options: Unpack[Options],
+) -> Result: ...
+def simulate(  # pyright: ignore[reportInconsistentOverload]
+    model: PreferenceModel | str,
     sampler: str | Sampler = "llm-po",
     stopping: str | StoppingRule = "e-process",
     *,
-    deltas: Sequence[float] = (0.1, 0.01),
-    budgets: Sequence[int] = (),
-    replications: int = 1000,
-    max_comparisons: int = 1_000_000,
-    existence: str = "assumed",
-    assume: str | None = None,
-    features: np.ndarray | None = None,
-    seed: int = 0,
-    first_replication: int = 0,
-    progress: Progress | None = None,
+    deltas: Numbers = (0.1, 0.01),
+    budgets: Wholes = (),
+    replications: Whole = 1000,
+    max_comparisons: Whole = 1_000_000,
+    existence: Existence = "assumed",
+    assume: SpaceName | None = None,
+    features: ArrayLike | None = None,
+    seed: Whole = 0,
+    first_replication: Whole = 0,
+    progress: Progress | bool | None = None,
 ) -> Result:
     """Run a procedure many times on an instance.
 
@@ -35,11 +81,11 @@ def simulate(
     largest budget is spent. Results depend on the arguments alone, replication by replication.
 
     Args:
-        model: what comparisons are drawn from.
+        model: what comparisons are drawn from, or a source of it such as "bradley-terry:16" (`llmpo_jax.models.load`).
         sampler: a name (`llmpo_jax.samplers`, `llmpo_jax.samplers.structured`) or a `Sampler` of your own.
         stopping: a name (`llmpo_jax.stopping`, `llmpo_jax.stopping.structured`) or a `StoppingRule` of your own.
-        deltas: error levels in (0, 1), down to 1e-50 and below; D of them.
-        budgets: numbers of comparisons at which the best guess is recorded; B of them.
+        deltas: error levels in (0, 1), all different, down to 1e-50 and below; D of them.
+        budgets: numbers of comparisons at which the best guess is recorded, all different; B of them.
         replications: independent runs, R.
         max_comparisons: where a run is given up as censored.
         existence: "assumed" if a Condorcet winner is known to exist, "certify" if the procedure must show it
@@ -51,7 +97,8 @@ def simulate(
             `LinearBradleyTerry`; one-hot for `BradleyTerry`. Only their differences matter, not their units or basis.
         seed: of all randomness.
         first_replication: number of the first replication, to extend an earlier run with the same seed.
-        progress: called as `progress(finished replications, comparisons made)` after every segment.
+        progress: True for a bar, in a terminal or a notebook; or a function of one's own, called as
+            `progress(finished replications, comparisons made)` after every segment.
 
     Returns:
         `Result` with stopping times and recommendations [R, D], budget recommendations [R, B].
@@ -65,10 +112,17 @@ def simulate(
         >>> result.stopping_time.shape
         (8, 1)
     """
-    settings = Settings(tuple(deltas), tuple(budgets), max_comparisons, existence, replications, seed)
-    prepared = prepare(model, sampler, stopping, settings, assume, features)
-    numbers = range(first_replication, first_replication + replications)
-    return result(prepared, run(prepared.procedure, prepared.plan, numbers, progress))
+    settings = Settings(deltas, budgets, max_comparisons, existence, replications, seed)  # pyright: ignore[reportArgumentType]
+    first = whole("first_replication", first_replication, 0, LARGEST_NUMBER - settings.replications)
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise ValueError(f"progress = {shown(progress)}, expected True, False or a function of two counts")
+    prepared = prepare(given(model), sampler, stopping, settings, assume, features)
+    numbers = range(first, first + settings.replications)
+    if progress is not True:
+        return result(prepared, run(prepared.procedure, prepared.plan, numbers, progress or None))
+    with bar("replications", len(numbers)) as advance:
+        arrays = run(prepared.procedure, prepared.plan, numbers, lambda finished, _: advance(finished))
+    return result(prepared, arrays)
 
 
 def result(prepared: Prepared, arrays: Arrays) -> Result:
@@ -90,6 +144,7 @@ def result(prepared: Prepared, arrays: Arrays) -> Result:
         stopping_time=arrays.stopping_time,
         recommendation=arrays.recommendation,
         budget_recommendation=arrays.budget_recommendation,
-        counts=arrays.counts / settings.replications,
+        counts=arrays.counts.sum(axis=0) / settings.replications,
+        group_counts=arrays.counts,
         simulated=arrays.simulated,
     )

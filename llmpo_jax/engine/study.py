@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from llmpo_jax import models
 from llmpo_jax.engine import lanes, processes
+from llmpo_jax.engine.chunks import Identity
+from llmpo_jax.engine.facts import file_facts, machine_facts
 from llmpo_jax.engine.preparation import Prepared, Settings, default_space, prepare
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import result
@@ -63,8 +62,9 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
     """All cells of a study, with every argument checked before anything is run.
 
     Raises:
-        ValueError: for an unknown source, sampler or stopping rule, or settings out of range.
+        ValueError: for an unknown source, sampler or stopping rule, settings out of range, or anything given twice.
     """
+    _check_once(arguments)
     settings = Settings(
         arguments.deltas,
         arguments.budgets,
@@ -97,10 +97,13 @@ def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, .
     return tuple(name for name in registry.names() if known or not registry.get(name).oracle)
 
 
-def _blocks(arguments: Arguments, size: int) -> list[range]:
-    """The chunks of replications of every cell."""
-    starts = range(0, arguments.replications, size)
-    return [range(start, min(start + size, arguments.replications)) for start in starts]
+def _check_once(arguments: Arguments) -> None:
+    """Whether nothing is listed twice."""
+    for name in ("samplers", "stopping", "deltas", "budgets"):
+        listed = getattr(arguments, name)
+        for value in listed:
+            if listed.count(value) > 1:
+                raise ValueError(f"{name} contains {value} more than once, expected each once")
 
 
 def run_study(
@@ -109,6 +112,7 @@ def run_study(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    imported: dict[str, str] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[tuple[Cell, Result]]:
     """Run what is still missing of a study, write its tables, and return the results cell by cell.
@@ -119,57 +123,121 @@ def run_study(
     Args:
         arguments: what to do.
         folder: where it is kept.
-        resume: go on with the study that the folder holds.
+        resume: go on with the study that the folder holds, with the same arguments or more replications.
         overwrite: replace the study that the folder holds.
+        imported: the file and the checksum of a user's module (`llmpo_jax.extension.load`), for the manifest.
         progress: called as `progress(cell label, finished replications, replications of the whole study)`.
 
     Raises:
-        ValueError: bad arguments, a folder that holds something else, or one that cannot be written (the chunks that
-            are finished are kept).
+        ValueError: bad arguments, a folder that holds something else or is in use, or one that cannot be written (the
+            chunks that are finished are kept).
     """
-    started = time.time()
+    started = time.monotonic()
+    if resume and overwrite:
+        raise ValueError("resume and overwrite are both given, expected one of them")
     cells = prepare_cells(arguments)
-    blocks, unfinished = _begun(arguments, folder, cells, resume, overwrite)
-    missing = [(cell, indices) for cell, indices in zip(cells, unfinished, strict=True) if indices]
-    total = len(cells) * arguments.replications
-    finished = total - sum(len(blocks[index]) for indices in unfinished for index in indices)
-    compiler = ThreadPoolExecutor(os.cpu_count())
-    # The next programs are compiled side by side, and while the present one runs.
-    for cell, indices in missing:
-        compiler.submit(_compile, cell, sum(len(processes.share(blocks[index])) for index in indices))
-    try:
-        for cell, indices in missing:
-            report = None
-            if progress is not None:
-                progress(cell.label, finished, total)
-                report = _reporter(progress, cell.label, finished, total)
-            for index, arrays in _finished_chunks(cell, [blocks[index] for index in indices], report):
-                if processes.is_first():
-                    folder.save_chunk(_name(cell, blocks[indices[index]]), arrays)
-            finished += sum(len(blocks[index]) for index in indices)
-    finally:
-        compiler.shutdown(wait=False, cancel_futures=True)
-    return _closed(arguments, folder, cells, blocks, started) if processes.is_first() else []
+    with ExitStack() as held:
+        plan = _begun(arguments, folder, cells, held, resume=resume, overwrite=overwrite, imported=imported)
+        _run(plan, cells, folder, progress, started)
+        return _closed(plan, cells, folder, started) if processes.is_first() else []
+
+
+class _Plan(NamedTuple):
+    """What is to be done, the same in all processes.
+
+    Attributes:
+        chunks: of every cell, those of all its replications.
+        missing: of every cell, the indices of the chunks that are still to be run.
+        seconds: of work on the study before.
+    """
+
+    chunks: list[list[Identity]]
+    missing: list[list[int]]
+    seconds: float
 
 
 def _begun(
-    arguments: Arguments, folder: StudyFolder, cells: list[Cell], resume: bool, overwrite: bool
-) -> tuple[list[range], list[list[int]]]:
-    """The chunks of the study, and for each cell which of them are still to be run; agreed among all processes."""
+    arguments: Arguments,
+    folder: StudyFolder,
+    cells: list[Cell],
+    held: ExitStack,
+    *,
+    resume: bool,
+    overwrite: bool,
+    imported: dict[str, str] | None,
+) -> _Plan:
+    """The plan of the study, agreed among all processes, for the first of which the folder is `held`."""
     error, plan = None, None
     if processes.is_first():
         try:
-            facts = machine_facts() | {"chunk": chunk_size() * jax.process_count()}
-            size = folder.begin(_plain(arguments), facts, resume=resume, overwrite=overwrite)["chunk"]
-            blocks = _blocks(arguments, size)
-            missing = [[i for i, b in enumerate(blocks) if not folder.has_chunk(_name(cell, b))] for cell in cells]
-            plan = blocks, missing
+            asked = _plain(arguments)
+            files = file_facts([*arguments.sources, *([arguments.features] if arguments.features else [])])
+            facts = {**machine_facts(), "files": files, "import": imported}
+            facts["chunk"] = chunk_size() * jax.process_count()
+            held.enter_context(folder.held())
+            manifest = folder.begin(asked, facts, resume=resume, overwrite=overwrite)
+            blocks = _blocks(arguments.replications, manifest["chunk"], manifest["extended"])
+            # That the number of replications is no part of it is what lets a study be extended.
+            study = {name: value for name, value in asked.items() if name != "replications"} | {"files": files}
+            chunks = [[Identity(study, cell.label, block.start, block.stop) for block in blocks] for cell in cells]
+            missing = [[i for i, chunk in enumerate(of_cell) if not folder.has_chunk(chunk)] for of_cell in chunks]
+            plan = _Plan(chunks, missing, manifest["seconds"])
         except (ValueError, OSError) as problem:
             error = problem  # the others wait for word of it
     error, plan = processes.agreed((error, plan))
     if error is not None:
         raise error
     return plan
+
+
+def _blocks(replications: int, size: int, extended: Sequence[int]) -> list[range]:
+    """The replications of each chunk of a cell, cut anew wherever the study was extended."""
+    ends = [*extended, replications]
+    return [
+        range(start, min(start + size, end))
+        for begin, end in zip([0, *extended], ends, strict=True)
+        for start in range(begin, end, size)
+    ]
+
+
+def _run(
+    plan: _Plan,
+    cells: list[Cell],
+    folder: StudyFolder,
+    progress: Callable[[str, int, int], None] | None,
+    started: float,
+) -> None:
+    """Run the missing chunks, and keep each as soon as it is complete."""
+    every = zip(cells, plan.chunks, plan.missing, strict=True)
+    todo = [(cell, [chunks[index] for index in indices]) for cell, chunks, indices in every if indices]
+    total = len(cells) * plan.chunks[0][-1].stop
+    finished = total - sum(len(_block(chunk)) for _, missing in todo for chunk in missing)
+    compiler = ThreadPoolExecutor(os.cpu_count())
+    # The next programs are compiled side by side, and while the present one runs.
+    for cell, missing in todo:
+        compiler.submit(_compile, cell, sum(len(processes.share(_block(chunk))) for chunk in missing))
+    try:
+        for cell, missing in todo:
+            report = None
+            if progress is not None:
+                progress(cell.label, finished, total)
+                report = _reporter(progress, cell.label, finished, total)
+            for index, arrays in _finished_chunks(cell, [_block(chunk) for chunk in missing], report):
+                if processes.is_first():
+                    folder.save_chunk(missing[index], arrays)
+                    folder.amend_manifest(seconds=_seconds(plan, started))
+            finished += sum(len(_block(chunk)) for chunk in missing)
+    finally:
+        compiler.shutdown(wait=False, cancel_futures=True)
+
+
+def _block(chunk: Identity) -> range:
+    return range(chunk.start, chunk.stop)
+
+
+def _seconds(plan: _Plan, started: float) -> float:
+    """Of work on the study until now: of all sessions that had something to run, each up to its last chunk at least."""
+    return round(plan.seconds + (time.monotonic() - started if any(plan.missing) else 0.0), 1)
 
 
 def _finished_chunks(cell: Cell, missing: list[range], report: Progress | None) -> Iterator[tuple[int, Arrays]]:
@@ -187,24 +255,21 @@ def _finished_chunks(cell: Cell, missing: list[range], report: Progress | None) 
         yield index, processes.gathered(ready.pop(index))
 
 
-def _closed(
-    arguments: Arguments, folder: StudyFolder, cells: list[Cell], blocks: list[range], started: float
-) -> list[tuple[Cell, Result]]:
+def _closed(plan: _Plan, cells: list[Cell], folder: StudyFolder, started: float) -> list[tuple[Cell, Result]]:
     """Tables and manifest from all chunks."""
     results = []
-    for cell in cells:
-        parts = [folder.load_chunk(_name(cell, block)) for block in blocks]
+    for cell, chunks in zip(cells, plan.chunks, strict=True):
+        parts = [folder.load_chunk(chunk) for chunk in chunks]
         results.append((cell, result(cell.prepared, Arrays.joined(parts))))
     write_tables(folder, [(cell.source, found) for cell, found in results])
     simulated = sum(found.simulated for _, found in results)
     needed = sum(found.needed for _, found in results)
-    end = {
-        "complete": True,
-        "seconds": round(time.time() - started, 1),
-        "comparisons": int(simulated),
-        "useful": round(needed / max(simulated, 1), 4),
-    }
-    folder.write_manifest({**folder.read_manifest(), **end})
+    folder.amend_manifest(
+        complete=True,
+        seconds=_seconds(plan, started),
+        comparisons=int(simulated),
+        useful=round(needed / max(simulated, 1), 4),
+    )
     return results
 
 
@@ -219,37 +284,5 @@ def _reporter(progress: Callable[[str, int, int], None], label: str, finished: i
     return lambda more, comparisons: progress(label, finished + more * number, total)
 
 
-def _name(cell: Cell, block: range) -> str:
-    return f"{cell.label}__{block.start}"
-
-
 def _plain(arguments: Arguments) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(arguments).items()}
-
-
-def machine_facts() -> dict[str, Any]:
-    """Versions, code state and device, for the manifest."""
-    names = ("llmpo-jax", "jax", "jaxlib", "numpy", "polars")
-    return {
-        "versions": {name: _version(name) for name in names} | {"python": platform.python_version()},
-        "git": _git_state(),
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}, {jax.process_count()} processes",
-        "machine": platform.machine(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_state() -> str | None:
-    """The commit of the source tree, marked where it has changes; None outside a checkout."""
-    try:
-        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()

@@ -62,6 +62,7 @@ def _block(codes: np.ndarray, comparisons: np.ndarray, correct: np.ndarray, name
 def pairs(source: models.Source, result: Result) -> pl.DataFrame:
     """One row per pair: mean comparisons and proportion until the stop at the last delta, optimal proportion.
 
+    `groups` are the comparisons of all replications of each of 8 groups (by number modulo 8), a list.
     `optimal` is null where there is no T* (see `Result.time`).
     """
     names = models.policy_names(source.model)
@@ -76,6 +77,7 @@ def pairs(source: models.Source, result: Result) -> pl.DataFrame:
             "second": [names[j] for j in second],
             "comparisons": counts,
             "proportion": counts / max(counts.sum(), 1e-300),
+            "groups": pl.Series(result.group_counts[:, first, second].T.tolist(), dtype=pl.List(pl.Int64)),
             "optimal": pl.Series(optimal).fill_nan(None),
         }
     )

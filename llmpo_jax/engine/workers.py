@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from llmpo_jax.engine import lanes as lanes_module
-from llmpo_jax.engine.lanes import BATCH, SLOTS, Fresh
+from llmpo_jax.engine.lanes import BATCH, GROUPS, SLOTS, Fresh
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.machine import cores, on_cpu
 from llmpo_jax.protocol import CENSORED
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Arrays:
-    """What comes out of a run: see `Result`; `counts` is the sum over replications, int64 [K, K]."""
+    """What comes out of a run: see `Result`; `counts` are sums over groups of replications, int64 [GROUPS, K, K]."""
 
     stopping_time: np.ndarray
     recommendation: np.ndarray
@@ -126,7 +126,7 @@ class _Queue:
                 stopping_time=np.full((len(chunk), deltas), CENSORED, np.int64),
                 recommendation=np.full((len(chunk), deltas), CENSORED, np.int64),
                 budget_recommendation=np.full((len(chunk), budgets), CENSORED, np.int64),
-                counts=np.zeros((k, k), np.int64),
+                counts=np.zeros((GROUPS, k, k), np.int64),
                 simulated=0,
             )
             for chunk in chunks
@@ -200,11 +200,12 @@ class _Queue:
         return found
 
     def slots(self, positions: np.ndarray) -> np.ndarray:
-        """In which slot their comparisons are counted: no two chunks in flight share one."""
-        return np.where(positions < 0, 0, self._chunk[positions] % SLOTS).astype(np.int32)
+        """Where their comparisons are counted: no two chunks in flight share a slot, in it each group has its place."""
+        places = self._chunk[positions] % SLOTS * GROUPS + self._numbers[positions] % GROUPS
+        return np.where(positions < 0, 0, places).astype(np.int32)
 
     def count(self, counts: np.ndarray, simulated: int) -> None:
-        """Add the comparisons [SLOTS, K, K] of one segment."""
+        """Add the comparisons [SLOTS, GROUPS, K, K] of one segment."""
         with self._changed:
             for index in range(self._oldest, min(self._oldest + SLOTS, len(self._arrays))):
                 self._arrays[index].counts += counts[index % SLOTS]

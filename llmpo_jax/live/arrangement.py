@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from llmpo_jax.arithmetic import pinned, root_key
+from llmpo_jax.arguments import between, items, one_of, seed
+from llmpo_jax.arithmetic import pinned
 from llmpo_jax.engine.preparation import LARGEST_LIMIT, Settings, make_plan
 from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.live.protocol import PRESENTATIONS, Policy
 from llmpo_jax.models import identified
-from llmpo_jax.models.preference import checked_names
-from llmpo_jax.protocol import Problem
+from llmpo_jax.models.preference import checked_names, floating
+from llmpo_jax.protocol import EXISTENCE, Problem
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, Space
 from llmpo_jax.theory.linear import make_design
-from llmpo_jax.theory.unstructured import check_existence
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,14 +57,13 @@ class Arrangement:
             raise ValueError("policies holds names and specifications, expected either the ones or the others")
         if not self.inputs:
             raise ValueError("inputs is empty, expected at least one input")
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta = {self.delta!r}, expected a number strictly between 0 and 1")
-        if self.epsilon is not None and not 0 < self.epsilon < 0.5:
-            raise ValueError(f"epsilon = {self.epsilon!r}, expected a number strictly between 0 and 1/2")
-        if self.presentation not in PRESENTATIONS:
-            raise ValueError(f"presentation = {self.presentation!r}{nearest(str(self.presentation), PRESENTATIONS)}")
-        check_existence(self.existence)
-        root_key(self.seed)
+        checked = {"delta": between("delta", self.delta, 0, 1), "seed": seed(self.seed)}
+        if self.epsilon is not None:
+            checked["epsilon"] = between("epsilon", self.epsilon, 0, 0.5)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        one_of("presentation", self.presentation, PRESENTATIONS)
+        one_of("existence", self.existence, EXISTENCE)
         if self.space.samplers.get(self.sampler).oracle:
             raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
         self.space.stopping.get(self.stopping)
@@ -74,8 +73,9 @@ class Arrangement:
             raise ValueError(
                 f"existence = {self.existence!r}, expected 'assumed' with features: there is a best policy"
             )
-        if len(self.features) != len(self.policies):
-            raise ValueError(f"features has {len(self.features)} rows, expected {len(self.policies)}, one a policy")
+        if self.features.shape[:1] != (len(self.policies),):
+            expected = f"expected one row for each of the {len(self.policies)} policies"
+            raise ValueError(f"features has shape {self.features.shape}, {expected}")
         identified(self.features, self.names)
 
     @property
@@ -144,9 +144,9 @@ def arranged(
     **others: Any,
 ) -> Arrangement:
     """An arrangement from what a user gives; a policy is a name, a `Policy`, or its fields by name."""
-    if isinstance(policies, str) or isinstance(inputs, str):
-        raise ValueError("policies and inputs, expected a sequence of each, not one string")
-    array = None if features is None else np.asarray(features, np.float64)
+    policies = items("policies", policies, "a sequence of names or specifications")
+    inputs = items("inputs", inputs, "a sequence of inputs")
+    array = None if features is None else np.asarray(floating("features", features), np.float64)
     chosen = tuple(_policy(policy) if isinstance(policy, Mapping) else policy for policy in policies)
     return Arrangement(policies=chosen, inputs=tuple(_plain(list(inputs))), features=array, extra=extra or {}, **others)
 

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from llmpo_jax.arguments import Number, Whole, whole
 from llmpo_jax.live import journal, standing
 from llmpo_jax.live.arrangement import Arrangement, arranged
 from llmpo_jax.live.conclusion import Conclusion
-from llmpo_jax.live.protocol import Ask, Moment, Policy, Status, Usage
+from llmpo_jax.live.protocol import Ask, Moment, Policy, Presentation, Status, Usage
 from llmpo_jax.live.records import check_tell, checked_usage
 from llmpo_jax.live.state import State
 from llmpo_jax.live.tally import Tally
+from llmpo_jax.protocol import Existence
+from llmpo_jax.spaces import SamplerName, StoppingName
 
 FORMAT = 1
 
@@ -72,14 +75,14 @@ class Experiment:
         policies: Sequence[str | Policy | Mapping[str, Any]],
         inputs: Sequence[Any],
         *,
-        delta: float = 0.05,
-        sampler: str = "llm-po",
-        stopping: str = "e-process",
-        existence: str = "assumed",
+        delta: Number = 0.05,
+        sampler: SamplerName | str = "llm-po",
+        stopping: StoppingName | str = "e-process",
+        existence: Existence = "assumed",
         features: Any = None,
-        seed: int = 0,
-        epsilon: float | None = None,
-        presentation: str = "random",
+        seed: Whole = 0,
+        epsilon: Number | None = None,
+        presentation: Presentation = "random",
         extra: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> Experiment:
@@ -193,14 +196,13 @@ class Experiment:
         """All asks that are told, with their verdicts, in ask order."""
         return [(ask, self._verdicts[ask.id]) for ask in self._asks if ask.id in self._verdicts]
 
-    def ask(self, n: int = 1) -> list[Ask]:
+    def ask(self, n: Whole = 1) -> list[Ask]:
         """The next `n` comparisons to be made, safe in the journal; none once the experiment has ended.
 
         Raises:
             ValueError: n < 1, or the journal cannot be written (nothing is asked then).
         """
-        if n < 1:
-            raise ValueError(f"n = {n!r}, expected at least 1 comparison to ask for")
+        n = whole("n", n, 1)
         if self.ended:
             return []
         asks, sampler, samplers = [], self._state.rep.sampler, []
@@ -216,7 +218,7 @@ class Experiment:
 
     def tell(
         self,
-        id: int,
+        id: Whole,
         verdict: str,
         *,
         usage: Usage | Mapping[str, float] | None = None,
@@ -237,7 +239,8 @@ class Experiment:
         Raises:
             ValueError: not asked, told already, no such verdict, or the journal cannot be written: nothing is told.
         """
-        record: dict[str, Any] = {"type": "tell", "id": id, "verdict": verdict}
+        number = int(id) if isinstance(id, np.integer) else id
+        record: dict[str, Any] = {"type": "tell", "id": number, "verdict": verdict}
         if usage is not None:
             record["usage"] = vars(usage if isinstance(usage, Usage) else checked_usage(usage))
         if detail:
@@ -262,9 +265,9 @@ class Experiment:
         generate: Callable[..., Any],
         judge: Callable[..., Any],
         *,
-        in_flight: int = 8,
-        max_cost: float | None = None,
-        max_comparisons: int | None = None,
+        in_flight: Whole = 8,
+        max_cost: Number | None = None,
+        max_comparisons: Whole | None = None,
         progress: Callable[[Status], None] | None = None,
     ) -> Status:
         """Ask, have both policies answer and the answers judged, and tell, until it is decided or a limit is reached.

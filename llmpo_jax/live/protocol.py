@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 VERDICTS = ("first", "second", "tie", "void")
 """Who won, as the ask names the two. A tie is no evidence; void is a comparison without a verdict, and none either."""
 
-PRESENTATIONS = ("random", "both")
+Presentation = Literal["random", "both"]
+PRESENTATIONS: tuple[Presentation, ...] = get_args(Presentation)
 """How two answers are put before the judge: in random order, or in both orders, where disagreement is a tie."""
 
 STOPS = {

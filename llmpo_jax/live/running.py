@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from llmpo_jax.arguments import Number, Whole, real, whole
 from llmpo_jax.live.protocol import VERDICTS, Answer, Ask, CallFailed, Judgement, Policy, Status
 from llmpo_jax.registry import nearest
 
@@ -43,14 +44,11 @@ class Runner:
         self._answers: dict[str, asyncio.Task[str]] = {}
         self._failures = dict.fromkeys((*experiment.names, "judge"), 0)
 
-    async def run(self, in_flight: int, max_cost: float | None, max_comparisons: int | None) -> Status:
+    async def run(self, in_flight: Whole, max_cost: Number | None, max_comparisons: Whole | None) -> Status:
         """Until the experiment ends or a limit is reached."""
-        if in_flight < 1:
-            raise ValueError(f"in_flight = {in_flight!r}, expected at least 1")
-        if max_cost is not None and not max_cost >= 0:
-            raise ValueError(f"max_cost = {max_cost!r}, expected at least 0")
-        if max_comparisons is not None and max_comparisons < 1:
-            raise ValueError(f"max_comparisons = {max_comparisons!r}, expected at least 1")
+        in_flight = whole("in_flight", in_flight, 1)
+        max_cost = None if max_cost is None else real("max_cost", max_cost, 0)
+        max_comparisons = None if max_comparisons is None else whole("max_comparisons", max_comparisons, 1)
         experiment = self._experiment
         waiting = [] if experiment.ended else experiment.pending
         tasks: set[asyncio.Task[None]] = set()

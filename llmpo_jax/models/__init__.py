@@ -11,16 +11,16 @@ from llmpo_jax.models.features import (
     one_hot,
     read_features,
 )
+from llmpo_jax.models.given import condorcet_winner, given, win_probabilities
 from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import (
     BradleyTerry,
     PreferenceModel,
     Tabular,
-    condorcet_winner,
+    floating,
     host_probabilities,
     num_policies,
     policy_names,
-    win_probabilities,
 )
 from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
@@ -37,6 +37,8 @@ __all__ = [
     "condorcet_winner",
     "empirical_model",
     "features_for",
+    "floating",
+    "given",
     "host_probabilities",
     "identified",
     "identify_features",

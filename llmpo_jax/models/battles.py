@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.preference import Tabular
 
 #: Two policies by their numbers, the lower one first.
@@ -35,8 +36,10 @@ class Battles:
     first: np.ndarray
     second: np.ndarray
     outcome: np.ndarray
-    ordered: bool = True
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    ordered: bool = field(default=True, kw_only=True)
+    skipped: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+
+    __repr__ = brief
 
     @property
     def counts(self) -> np.ndarray:

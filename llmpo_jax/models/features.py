@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
 from llmpo_jax.models.reading import Row, number, read_sheet
@@ -36,6 +37,8 @@ class Identified:
     back: np.ndarray
     unlearnable: np.ndarray
     warnings: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     @property
     def rank(self) -> int:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from llmpo_jax import arguments
 from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, Tabular
 from llmpo_jax.registry import Registry, nearest
@@ -61,40 +62,35 @@ def describe(name: str) -> str:
     return f"{summary} ({values})" if values else summary
 
 
-def make(name: str, /, num_policies: int = 16, seed: int = 0, **parameters: float) -> PreferenceModel:
+def make(
+    name: str, /, num_policies: arguments.Whole = 16, seed: arguments.Whole = 0, **parameters: arguments.Number
+) -> PreferenceModel:
     """The instance `name`, NumPy float64, a pure function of its arguments.
 
     Args:
       name: one of `names()`.
       num_policies: K >= 2 (some instances need more).
-      seed: seed >= 0 of what the instance draws at random.
+      seed: 0 to 2^64 - 1, of what the instance draws at random.
       **parameters: the instance's own, see `describe`.
 
     Raises:
       ValueError: unknown name or parameter (with the nearest valid one), or a value out of its range.
     """
     factory = _FACTORIES.get(name)
-    _check_integer("num_policies", num_policies, least=2)
-    _check_integer("seed", seed, least=0)
+    num_policies, seed = arguments.whole("num_policies", num_policies, least=2), arguments.seed(seed)
     known = defaults(name)
     for parameter, value in parameters.items():
         if parameter not in known:
             choices = ("num_policies", "seed", *known)
             raise ValueError(f"instance {name!r} has no parameter {parameter!r}{nearest(parameter, choices)}")
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise ValueError(f"{parameter} = {value!r}, expected a finite number")
+        parameters[parameter] = arguments.real(parameter, value)
     return factory(num_policies, seed, **parameters)
-
-
-def _check_integer(argument: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{argument} = {value!r}, expected an integer >= {least}")
 
 
 def _check_range(argument: str, value: float, low: float, high: float) -> None:
     """Raise unless `low < value <= high`."""
     if not low < value <= high:
-        raise ValueError(f"{argument} = {value!r}, expected a value in ({low:g}, {high:g}]")
+        raise ValueError(f"{argument} = {value:g}, expected a value in ({low:g}, {high:g}]")
 
 
 def _shuffled(mu: np.ndarray, seed: int) -> Tabular:
@@ -153,7 +149,7 @@ def cyclic(
     rest of the half behind with the same. So the toughest opponent of nobody is the winner. K >= 4. Seed 0
     keeps the order, another shuffles the labels.
     """
-    _check_integer("num_policies", num_policies, least=4)
+    arguments.whole("num_policies", num_policies, least=4)
     _check_range("winner_probability", winner_probability, 0.5, 1.0)
     _check_range("other_probability", other_probability, 0.5, 1.0)
     least_decisive = max(winner_probability, other_probability)
@@ -195,7 +191,7 @@ def no_winner(num_policies: int, seed: int, *, probability: float = 0.7) -> Tabu
 
     K >= 3. Seed 0 keeps the order, another shuffles the labels.
     """
-    _check_integer("num_policies", num_policies, least=3)
+    arguments.whole("num_policies", num_policies, least=3)
     _check_range("probability", probability, 0.5, 1.0)
     return _shuffled(_circle(num_policies, probability, probability), seed)
 
@@ -205,7 +201,7 @@ def linear_bradley_terry(
     num_policies: int, seed: int, *, dimension: float = 8, scale: float = 1.0
 ) -> LinearBradleyTerry:
     """Linear Bradley-Terry: random features on the unit sphere, a random parameter of length `scale`."""
-    width = _dimension(dimension)
+    width = arguments.whole("dimension", dimension, least=1)
     if width < 2:
         raise ValueError(f"dimension = {width}, expected at least 2: on a line the unit sphere has two points")
     _check_range("scale", scale, 0.0, math.inf)
@@ -230,12 +226,12 @@ def linear_embedded(
     `correlation` times that plus independent noise, of variance 1 in all. The parameter has length `scale`, a share
     `length_weight` of it (in squares) on the length, the rest in a random direction of the embedding.
     """
-    width = _dimension(dimension)
+    width = arguments.whole("dimension", dimension, least=1)
     _check_range("scale", scale, 0.0, math.inf)
     if not 0 <= correlation < 1:
-        raise ValueError(f"correlation = {correlation!r}, expected a value in [0, 1)")
+        raise ValueError(f"correlation = {correlation:g}, expected a value in [0, 1)")
     if not 0 <= length_weight <= 1:
-        raise ValueError(f"length_weight = {length_weight!r}, expected a value in [0, 1]")
+        raise ValueError(f"length_weight = {length_weight:g}, expected a value in [0, 1]")
     if width < 2:
         raise ValueError(f"dimension = {width}, expected at least 2: the length and an embedding")
     rng = np.random.default_rng(seed)
@@ -244,12 +240,6 @@ def linear_embedded(
     features = np.hstack([length, correlation * length + math.sqrt(1 - correlation**2) * noise])
     weights = np.append(math.sqrt(length_weight), math.sqrt(1 - length_weight) * _unit(rng.normal(size=width - 1)))
     return LinearBradleyTerry(features, scale * weights)
-
-
-def _dimension(dimension: float) -> int:
-    if dimension != int(dimension) or dimension < 1:
-        raise ValueError(f"dimension = {dimension!r}, expected a whole number >= 1")
-    return int(dimension)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

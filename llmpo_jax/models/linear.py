@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from llmpo_jax.brief import brief
 from llmpo_jax.models.preference import Array, array_namespace, checked_names, floating, pytree, sigmoid
 
 
@@ -37,7 +39,9 @@ class LinearBradleyTerry:
 
     features: Array
     theta: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         features = floating("features", self.features)

@@ -7,7 +7,6 @@ even where JAX computes in float32, and a batch of models is a model whose leave
 
 from __future__ import annotations
 
-import reprlib
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from llmpo_jax.arguments import shown
+from llmpo_jax.brief import brief
 
 #: A NumPy array, a JAX array or a tracer; what the numerical functions of this package take and return.
 Array = Any
@@ -31,7 +33,7 @@ class PreferenceModel(Protocol):
     """What every model offers; any frozen pytree with these is a model."""
 
     @property
-    def names(self) -> tuple[str, ...] | None:
+    def names(self) -> Sequence[str] | None:
         """Names of the policies, or None where they have none."""
         ...
 
@@ -83,9 +85,13 @@ def floating(argument: str, value: Any) -> Array:
     if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
         return value
     try:
-        return np.asarray(value, np.float64)
+        array = np.asarray(value)
+        if array.dtype.kind in "iufO":
+            return np.asarray(array, np.float64)
+        problem = None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument} = {reprlib.repr(value)}, expected an array of real numbers") from error
+        problem = error
+    raise ValueError(f"{argument} = {shown(value)}, expected an array of real numbers") from problem
 
 
 def checked_names(names: Sequence[str] | None, num_policies: int) -> tuple[str, ...] | None:
@@ -133,7 +139,9 @@ class Tabular:
     """
 
     mu: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         mu = floating("mu", self.mu)
@@ -173,7 +181,9 @@ class BradleyTerry:
     """
 
     scores: Array
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         scores = floating("scores", self.scores)
@@ -210,11 +220,6 @@ def sigmoid(logits: Array) -> Array:
     return xp.where(negative, decay, xp.ones_like(decay)) / (1 + decay)
 
 
-def win_probabilities(model: PreferenceModel) -> Array:
-    """The win matrix of a model, `mu[i, j] = P(i beats j)`, [K, K], in its leaves' dtype and namespace."""
-    return model.win_probabilities()
-
-
 def host_probabilities(model: PreferenceModel) -> np.ndarray:
     """The win matrix as NumPy float64, [K, K], whatever the leaves and JAX's settings are.
 
@@ -238,12 +243,6 @@ def beats_all(mu: Array) -> Array:
     return beats(mu).sum(axis=-1) == mu.shape[-1] - 1
 
 
-def condorcet_winner(model: PreferenceModel) -> int | None:
-    """The policy that beats every other with probability above 1/2, or None if none does (on the host)."""
-    winners = np.flatnonzero(beats_all(host_probabilities(model)))
-    return int(winners[0]) if len(winners) else None
-
-
 def num_policies(model: PreferenceModel) -> int:
     """Number of policies K of a model."""
     return model.num_policies
@@ -256,4 +255,4 @@ def default_names(num_policies: int) -> tuple[str, ...]:
 
 def policy_names(model: PreferenceModel) -> tuple[str, ...]:
     """The names of the policies, K of them; `policy-0`, `policy-1`, ... where the model has none."""
-    return default_names(model.num_policies) if model.names is None else model.names
+    return default_names(model.num_policies) if model.names is None else tuple(model.names)

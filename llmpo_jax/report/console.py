@@ -1,22 +1,106 @@
-"""The summary of a study as a table for the terminal."""
+"""The summary of a study, and the proportions of a bound, as tables for the terminal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from rich import box
+from rich.box import SIMPLE_HEAD, Box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from llmpo_jax.report.plain import spelt
 
 SMALLEST = "*"
 """Mark of the smallest mean stopping time of a group."""
 EXCEEDS = "!"
 """Mark of an error rate whose whole interval lies above delta."""
+_PLAIN_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+
+_LEGIBLE = 12
+"""Columns of the terminal below which names are not folded."""
 
 
-def summary_table(rows: pl.DataFrame) -> Table:
+@dataclass(frozen=True)
+class Listing:
+    """A table for whatever it is printed to.
+
+    Where it does not fit, headers are folded, then names; where that is not enough, every cell gets a line of its own.
+    Nothing is cut. Signs that the encoding does not hold are spelt out.
+
+    Attributes:
+        headers: of each column the text, and whether it holds numbers, which stand to the right.
+        lines: the cells of each line; an empty line ends a section.
+        caption: what stands below.
+    """
+
+    headers: list[tuple[str, bool]]
+    lines: list[list[Text]]
+    caption: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = [[Text(spelt(cell.plain, options.encoding), style=cell.style) for cell in line] for line in self.lines]
+        wide, tight = self._table(options, lines, tight=False), self._table(options, lines, tight=True)
+        missing = [
+            Measurement.get(console, options.update(max_width=10_000), table).maximum - options.max_width
+            for table in (wide, tight)
+        ]
+        if min(missing) <= self._foldable(lines):
+            yield wide if missing[0] <= 0 else tight
+            return
+        for line in lines:
+            yield from self._unfolded(options, line)
+        yield spelt(self.caption, options.encoding)
+
+    def _foldable(self, lines: list[list[Text]]) -> int:
+        """How much narrower the columns of names may become."""
+        names = [index for index, (_, numbers) in enumerate(self.headers) if not numbers]
+        return sum(max(0, _widest(lines, index) - _LEGIBLE) for index in names)
+
+    def _unfolded(self, options: ConsoleOptions, line: list[Text]) -> Iterator[Text | Padding]:
+        """A line for each cell of a line."""
+        yield from line[:1] or [Text()]
+        for (header, _), cell in zip(self.headers[1:], line[1:], strict=False):
+            if cell.plain:
+                label = spelt(f"{' '.join(header.split())}: ", options.encoding)
+                yield Padding(Text.assemble(label, (cell.plain.rstrip(), cell.style)), (0, 0, 0, 4), expand=False)
+
+    def _table(self, options: ConsoleOptions, lines: list[list[Text]], tight: bool) -> Table:
+        """The table; a `tight` one is no wider than its cells, whatever the headers."""
+        table = Table(
+            box=_PLAIN_HEAD if options.ascii_only else SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            caption=spelt(self.caption, options.encoding) or None,
+            caption_justify="left",
+        )
+        for index, (header, numbers) in enumerate(self.headers):
+            table.add_column(
+                spelt(header, options.encoding),
+                justify="right" if numbers else "left",
+                overflow="fold",
+                width=_widest(lines, index) if tight and numbers else None,
+            )
+        for line in lines:
+            if line:
+                table.add_row(*line)
+            else:
+                table.add_section()
+        return table
+
+
+def _widest(lines: list[list[Text]], index: int) -> int:
+    """Columns of the terminal that the cells of a column take."""
+    return max((line[index].cell_len for line in lines if index < len(line)), default=1)
+
+
+def summary_table(rows: pl.DataFrame) -> Listing:
     """The rows of a study's summary.csv, so that samplers stand together at the same stopping rule and delta.
 
     One group per source, stopping rule and delta, in the order of the rows (delta descending); within it the samplers,
@@ -28,43 +112,28 @@ def summary_table(rows: pl.DataFrame) -> Table:
         rows: columns as in `llmpo_jax.engine.result.Level`, and source, sampler, stopping.
 
     Returns:
-        A table that fits a terminal of 100 columns, and as a rule one of 80.
+        A table that fits a terminal of 100 columns, and as a rule one of 80, without folding.
     """
     ratios = rows.height > 0 and not rows["ratio"].is_null().all()
     censored = rows.height > 0 and bool((rows["censored"] > 0).any())
-    table = _empty_table(_caption(rows, censored), ratios, censored)
+    headers = [("stopping rule, δ\n  sampler", False), ("comparisons, mean\n± 95 %", True)]
+    headers += [("ratio to\nT*log(1/δ)", True)] if ratios else []
+    headers += [("errors, %\n(95 % interval)", True)]
+    headers += [("censored", True)] if censored else []
     several = rows["source"].n_unique() > 1 if rows.height else False
     previous = None
+    lines: list[list[Text]] = []
     for group in _groups(rows):
         first = group.row(0, named=True)
         if several and first["source"] != previous:
-            table.add_row(Text(first["source"], style="bold underline"))
+            lines.append([Text(first["source"], style="bold underline")])
             previous = first["source"]
-        table.add_row(Text(f"{first['stopping']}, {first['delta']:g}", style="bold"))
+        lines.append([Text(f"{first['stopping']}, {first['delta']:g}", style="bold")])
         best = _smallest(group)
         for index, row in enumerate(group.iter_rows(named=True)):
-            table.add_row(*_cells(row, best and index == 0, ratios, censored))
-        table.add_section()
-    return table
-
-
-def _empty_table(caption: str, ratios: bool, censored: bool) -> Table:
-    """The columns, those that have something to say."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption=caption,
-        caption_justify="left",
-    )
-    table.add_column("stopping rule, δ\n  sampler", overflow="fold")
-    table.add_column("comparisons, mean\n± 95 %", justify="right", no_wrap=True)
-    if ratios:
-        table.add_column("ratio to\nT*log(1/δ)", justify="right", no_wrap=True)
-    table.add_column("errors, %\n(95 % interval)", justify="right", no_wrap=True)
-    if censored:
-        table.add_column("censored", justify="right", no_wrap=True)
-    return table
+            lines.append(_cells(row, best and index == 0, ratios, censored))
+        lines.append([])
+    return Listing(headers, lines, _caption(rows, censored))
 
 
 def _groups(rows: pl.DataFrame) -> list[pl.DataFrame]:
@@ -126,18 +195,19 @@ def _digits(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def allocation_table(finding: dict[str, Any]) -> Table:
+def allocation_table(finding: dict[str, Any]) -> Listing:
     """The optimal proportions of `llmpo_jax.report.words.bound`, those of its first form in order."""
     (_, main), (name, other) = finding["forms"].items()
+    headers = [("policy", False), ("opponent", False), ("proportion", True)]
     if name == "fisher":
-        table = Table("policy", "opponent", "proportion", "by the Fisher form")
+        headers += [("by the Fisher form", True)]
         beside = {(row["policy"], row["opponent"]): [f"{row['proportion']:.4f}"] for row in other["allocation"]}
-        missing = [""]
     else:
-        table = Table("policy", "opponent", "proportion", "to certify: opponent", "proportion")
+        headers += [("to certify: opponent", False), ("proportion", True)]
         beside = {row["policy"]: [row["opponent"], f"{row['proportion']:.4f}"] for row in other["allocation"]}
-        missing = ["", ""]
+    lines = []
     for row in main["allocation"]:
         key = (row["policy"], row["opponent"]) if name == "fisher" else row["policy"]
-        table.add_row(row["policy"], row["opponent"], f"{row['proportion']:.4f}", *beside.get(key, missing))
-    return table
+        cells = [row["policy"], row["opponent"], f"{row['proportion']:.4f}", *beside.get(key, [])]
+        lines.append([Text(cell) for cell in cells])
+    return Listing(headers, lines)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.engine.storage import FORMAT, StudyFolder
 
 _NUMBERS = ("mean_low", "mean_high", "ratio", "bound")
 """Columns of summary.csv that may be empty or infinite, from which no type can be guessed."""
@@ -25,6 +25,7 @@ class Findings:
         replications: runs of every sampler under every stopping rule.
         max_comparisons: where a run was given up as censored.
         table, pairs, summary: the rows of this source; columns as in `llmpo_jax.engine.tables`.
+        full_names: those of the policies that `pairs` has in another form, fit to be drawn.
     """
 
     folder: str
@@ -38,10 +39,22 @@ class Findings:
     table: pl.DataFrame
     pairs: pl.DataFrame
     summary: pl.DataFrame
+    full_names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> list[str]:
+        """Their names, in the order of the source."""
+        return pl.concat([self.pairs["first"].head(1), self.pairs["second"]]).unique(maintain_order=True).to_list()
 
     @property
     def num_policies(self) -> int:
-        return pl.concat([self.pairs["first"], self.pairs["second"]]).n_unique()
+        return len(self.policies)
+
+    @property
+    def setting(self) -> str:
+        """Where it was found, for a caption."""
+        runs = f"{self.replications:,} replication{'' if self.replications == 1 else 's'}"
+        return f"{self.source}, K = {self.num_policies}, {runs} of every sampler"
 
     @property
     def has_winner(self) -> bool:
@@ -53,14 +66,19 @@ def load(folder: Path) -> list[Findings]:
     """The findings of a finished study, one per source.
 
     Raises:
-        ValueError: the folder holds no study, or one that is not complete.
+        ValueError: the folder holds no study, one that is not complete, or one of another version.
     """
     manifest = StudyFolder(folder).read_manifest()
     if not manifest.get("complete"):
         raise ValueError(f"{folder} holds a study that is not complete, expected one that ran to its end")
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} was written by another version (format {manifest.get('format')}, now {FORMAT}), "
+            "expected a study of this one"
+        )
     arguments = manifest["arguments"]
-    table = pl.read_parquet(folder / "table.parquet")
-    pairs = pl.read_parquet(folder / "pairs.parquet")
+    table = pl.read_parquet(folder / "table.parquet", glob=False)
+    pairs = pl.read_parquet(folder / "pairs.parquet", glob=False)
     summary = read_summary(folder / "summary.csv") if arguments["deltas"] else None
     resolved = folder.resolve()
     found = []
@@ -87,4 +105,5 @@ def load(folder: Path) -> list[Findings]:
 
 def read_summary(path: Path) -> pl.DataFrame:
     """The rows of a summary.csv, its numbers as numbers even where a column is empty."""
-    return pl.read_csv(path, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))
+    # Without globbing, since brackets in a folder's name are no pattern.
+    return pl.read_csv(path, glob=False, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))

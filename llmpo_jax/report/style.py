@@ -1,30 +1,80 @@
-"""The look that all figures share: a fixed style per sampler, one panel per stopping rule, title and footer."""
+"""The look that all figures share: sizes and fonts, a fixed style per sampler and per stopping rule, axes."""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from llmpo_jax.report.stored import Findings
 from llmpo_jax.spaces import SPACES
 
-DPI = 150
+WIDTHS = {"column": 3.4, "page": 7.0}
+"""Inches at which a figure is printed; nothing is scaled afterwards."""
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that figures are the same everywhere."""
+POINTS = 7.0
+"""Size of all text but the titles of panels."""
+LETTER = 0.6 * POINTS / 72
+"""Inches that a letter takes, with a little to spare."""
+LINE = 1.25 * POINTS / 72
+"""Inches that a line of text takes."""
 GREY = "0.35"
-PANEL_WIDTH = 4.0
-LEGEND_WIDTH = 1.9
-_LETTER = 0.061
-"""Inches that a letter of the footer takes, with a little to spare."""
-_TITLE_LETTER = 0.085
+
+_LOOK: dict[str, Any] = {
+    "font.size": POINTS,
+    "axes.titlesize": POINTS + 0.5,
+    "axes.titlecolor": GREY,
+    "axes.titlepad": 4,
+    "axes.labelsize": POINTS,
+    "xtick.labelsize": POINTS,
+    "ytick.labelsize": POINTS,
+    "legend.fontsize": POINTS,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "savefig.dpi": 300,
+    "text.parse_math": False,  # a name with dollar signs is no formula
+    "pdf.fonttype": 42,  # text stays text, in TrueType
+    "svg.fonttype": "path",  # looks the same wherever it is opened
+    "svg.hashsalt": "llmpo-jax",
+}
+
+
+def look(families: Sequence[str] = ()) -> AbstractContextManager[None]:
+    """Within this, figures are made and saved in the look of this module, whatever the user's settings are.
+
+    Args:
+        families: fonts for what `FONT` has no glyphs for.
+    """
+    return matplotlib.style.context(["default", {**_LOOK, "font.family": [FONT, *families]}])
+
+
+class Drawing(NamedTuple):
+    """A picture, and what stands below it in a paper."""
+
+    figure: Figure
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -38,11 +88,11 @@ class Style:
 
     @property
     def width(self) -> float:
-        return 2.4 if self.prominent else 1.3
+        return 1.6 if self.prominent else 0.9
 
     @property
     def size(self) -> float:
-        return 6.0 if self.prominent else 4.5
+        return 4.0 if self.prominent else 3.4
 
     @property
     def order(self) -> int:
@@ -51,35 +101,60 @@ class Style:
 
     def line(self, **more: Any) -> dict[str, Any]:
         """Keywords of a line in this style."""
-        dashes = (0, self.dashes) if self.dashes else "-"
-        look = {"color": self.color, "linestyle": dashes, "marker": self.marker, "linewidth": self.width}
-        return {**look, "markersize": self.size, "zorder": self.order, **more}
+        look = {"color": self.color, "linestyle": _dashes(self.dashes), "marker": self.marker, "linewidth": self.width}
+        return {**look, "markersize": self.size, "markeredgewidth": 0.7, "zorder": self.order, **more}
 
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow (too faint on white).
+def _dashes(dashes: tuple[float, ...]) -> Any:
+    return (0, dashes) if dashes else "-"
+
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow and with a darker sky blue
+# (both too faint on white); what it has no colour for was chosen to stay apart from it under deuteranopia, protanopia
+# and tritanopia. Dashes and markers tell them apart in grey.
 _STYLES = {
     "llm-po": Style("#D55E00", (), "o", prominent=True),
-    "llm-po-oracle": Style("#7F5539", (2, 2), "<"),
+    "llm-po-oracle": Style("#6B4226", (2, 2), "<"),
     "llm-po-d-tracking": Style("#E69F00", (5, 1.5), "s"),
     "llm-po-c-tracking": Style("#CC79A7", (3, 1, 1, 1), "D"),
     "round-robin": Style("#000000", (1, 1.2), "v"),
-    "random-pair": Style("#8C8C8C", (6, 1, 1, 1, 1, 1), "^"),
+    "random-pair": Style("#6A5F78", (6, 1, 1, 1, 1, 1), "^"),
     "epsilon-greedy": Style("#009E73", (4, 2), "P"),
     "thompson": Style("#0072B2", (), "X"),
-    "rucb": Style("#56B4E9", (7, 2), "h"),
+    "rucb": Style("#3A98E6", (7, 2), "h"),
 }
-_MORE = (
-    Style("#5B3A8C", (8, 2, 2, 2), ">"),
-    Style("#6B8E23", (3, 3), "p"),
-    Style("#B22255", (5, 2, 1, 2), "*"),
-)
+# Of numbers without a common factor, so that 60 unknown samplers all differ.
+_MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")
+_MORE_DASHES = ((8, 2, 2, 2), (3, 3), (5, 2, 1, 2), (2, 1))
+_MORE_MARKERS = (">", "p", "*", "d", "8")
+
+RULES: dict[str, tuple[tuple[float, ...], str]] = {
+    "e-process": ((), "o"),
+    "kaufmann-koolen": ((6, 1.5), "^"),
+    "mixture": ((6, 1.5, 1, 1.5), "D"),
+    "stylised": ((1.5, 1.2), "s"),
+}
+"""Dashes and marker of the stopping rules, for where one colour stands for a sampler under several."""
 
 
 def sampler_styles(samplers: Sequence[str]) -> dict[str, Style]:
     """A style for each sampler: a known one always has its own, others take what is left in turn."""
     unknown = [sampler for sampler in samplers if sampler not in _STYLES]
-    spare = {sampler: _MORE[index % len(_MORE)] for index, sampler in enumerate(unknown)}
+    spare = {sampler: _spare(index) for index, sampler in enumerate(unknown)}
     return {sampler: _STYLES.get(sampler) or spare[sampler] for sampler in samplers}
+
+
+def _spare(index: int) -> Style:
+    color, marker = _MORE_COLORS[index % len(_MORE_COLORS)], _MORE_MARKERS[index % len(_MORE_MARKERS)]
+    return Style(color, _MORE_DASHES[index % len(_MORE_DASHES)], marker)
+
+
+def rule_line(rule: str, color: str, **more: Any) -> dict[str, Any]:
+    """Keywords of a line for a sampler's color under a stopping rule; hollow marks where nothing is proven."""
+    dashes, marker = RULES[rule]
+    hollow = "white" if rule == "stylised" else color
+    look = {"color": color, "linestyle": _dashes(dashes), "marker": marker, "markerfacecolor": hollow}
+    return {**look, "linewidth": 1.0, "markersize": 3.2, "markeredgewidth": 0.8, **more}
 
 
 def rule_label(rule: str) -> str:
@@ -90,75 +165,108 @@ def rule_label(rule: str) -> str:
     return rule
 
 
-def new_figure(findings: Findings, subject: str, *, height: float, extra: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel per stopping rule on a common vertical axis.
+def new_figure(rules: Sequence[str], width: str, height: float, above: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel per stopping rule, on common axes: stacked in a column, two in a row on a page.
 
     Args:
-        findings: what is drawn.
-        subject: what the figure shows; the title adds source, K and replications.
-        height: inches.
-        extra: inches of width beyond the panels and the legend, for long tick labels.
+        rules: titles of the panels.
+        width: "column" or "page".
+        height: of a panel with its title, inches.
+        above: inches for a legend above the panels.
     """
-    count = len(findings.rules)
-    figure = Figure(figsize=(PANEL_WIDTH * count + LEGEND_WIDTH + extra, height), dpi=DPI, layout="constrained")
+    columns = 1 if width == "column" else min(2, len(rules))
+    lines = -(-len(rules) // columns)
+    figure = Figure(figsize=(WIDTHS[width], lines * height + 0.4 + above), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = list(figure.subplots(1, count, sharey=True, squeeze=False)[0])
-    for panel in panels:
-        panel.xaxis.label.set_fontsize(9)
-        panel.yaxis.label.set_fontsize(9)
-    facts = f"{shorten(findings.source, 48)}, K = {findings.num_policies}, {_runs(findings)}"
-    title = f"{subject}: {facts}"
-    if len(title) * _TITLE_LETTER > PANEL_WIDTH * count:
-        title = f"{subject}\n{facts}"  # so that it does not run into the legend
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    for panel, rule in zip(panels, findings.rules, strict=True):
-        panel.set_title(rule_label(rule), fontsize=10, color=GREY)
-        panel.tick_params(labelsize=8.5)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.set_axisbelow(True)
+    panels = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel())
+    for surplus in panels[len(rules) :]:
+        surplus.remove()
+    panels = panels[: len(rules)]
+    for index, (panel, rule) in enumerate(zip(panels, rules, strict=True)):
+        panel.set_title(rule_label(rule))
+        panel.tick_params(labelbottom=index + columns >= len(rules))
     return figure, panels
 
 
-def footer(figure: Figure, findings: Findings, table: str, note: str) -> None:
-    """Say below the panels which table was drawn, from how many replications, and what the marks mean."""
-    source = f"Drawn from {findings.folder}/{table}, {_runs(findings)} per sampler."
-    room = int(figure.get_figwidth() / _LETTER)
-    lines = [*textwrap.wrap(source, room), *textwrap.wrap(note, room)]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color=GREY)
+def label_axes(panels: Sequence[Axes], x: str, y: str | None = None) -> None:
+    """Name the axes at the outer panels only."""
+    for panel in panels:
+        place = panel.get_subplotspec()
+        assert place is not None
+        if y and place.is_first_col():
+            panel.set_ylabel(y)
+        if panel.xaxis.get_tick_params()["labelbottom"]:
+            panel.set_xlabel(x)
 
 
-def _runs(findings: Findings) -> str:
-    return f"{findings.replications:,} replication{'' if findings.replications == 1 else 's'}"
+def legend_above(figure: Figure | SubFigure, handles: Sequence[Any]) -> None:
+    """One legend for all panels, above them, in as many columns as fit."""
+    columns = _legend_columns(figure.figure.get_size_inches()[0], handles)
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=columns, handlelength=2, columnspacing=1.2)
 
 
-def legend(figure: Figure, handles: Sequence[Any], title: str | None = None) -> None:
-    """One legend for all panels, beside them."""
-    look: dict[str, Any] = {"fontsize": 8.5, "title_fontsize": 8.5, "frameon": False, "alignment": "left"}
-    figure.legend(handles=list(handles), title=title, loc="outside right upper", handlelength=3.2, **look)
+def legend_height(width: float, handles: Sequence[Any]) -> float:
+    """Inches that `legend_above` takes."""
+    lines = -(-len(handles) // _legend_columns(width, handles))
+    return lines * 1.2 * LINE + 0.1
 
 
-def sampler_handles(findings: Findings) -> list[Line2D]:
+def _legend_columns(width: float, handles: Sequence[Any]) -> int:
+    letters = [len(str(handle.get_label())) for handle in handles]
+    for lines in range(1, len(letters)):
+        columns = -(-len(letters) // lines)
+        if sum(max(column) * LETTER + 0.45 for column in np.array_split(letters, columns)) <= width:
+            return columns
+    return 1
+
+
+def handle(label: str, **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], label=label, **look)
+
+
+def sampler_handles(samplers: Sequence[str], **more: Any) -> list[Line2D]:
     """Legend entries of the samplers."""
-    styles = sampler_styles(findings.samplers)
-    return [Line2D([], [], label=sampler, **style.line()) for sampler, style in styles.items()]
+    return [handle(name, **look.line(**more)) for name, look in sampler_styles(samplers).items()]
 
 
-def shorten(text: str, length: int) -> str:
-    """`text`, its middle left out where it is longer than `length`."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+def plain(value: float) -> str:
+    """A number for people, without powers of ten where it is not tiny: 20,000."""
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:g}"
 
 
-def plain_log_ticks(axis: Axis, low: float, high: float, *, room: float = 2.2) -> None:
-    """Ticks of a log axis from `low` to `high` as plain numbers: 1, 2, 5 up to `room` decades, then decades."""
-    narrow = math.log10(high / low) <= room
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=20))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+def across(panel: Axes, names: Sequence[str]) -> float:
+    """Inches from left to right that a panel is sure to have with these names beside it."""
+    place = panel.get_subplotspec()
+    assert place is not None
+    return panel.figure.figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.85 - LETTER * max(map(len, names))
 
 
-def level_text(delta: float) -> str:
-    """An error level for people: 0.05, 1e-10."""
-    return f"{delta:g}"
+def log_ticks(axis: Axis, low: float, high: float, room: float) -> None:
+    """Ticks of a log axis from `low` to `high` as plain numbers, as many round ones as `room` inches hold."""
+    horizontal = isinstance(axis, XAxis)
+    ticks = [low, high]
+    for ticks in _round_numbers(low, high):
+        if sum((len(plain(tick)) * LETTER if horizontal else LINE) + 0.06 for tick in ticks) <= room:
+            break
+    fixed_ticks(axis, ticks, [plain(tick) for tick in ticks])
+
+
+def fixed_ticks(axis: Axis, places: Sequence[float], labels: Sequence[str]) -> None:
+    """These ticks and no others."""
+    axis.set_major_locator(FixedLocator(list(places)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FixedFormatter(list(labels)))
+
+
+def _round_numbers(low: float, high: float) -> list[list[float]]:
+    """Choices of ticks within the limits, the richest first; at least two each."""
+    if high < 4 * low:
+        linear = [MaxNLocator(bins).tick_values(low, high) for bins in (5, 4, 3, 2)]
+        choices = [list(map(float, ticks)) for ticks in linear]
+    else:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        choices = [[sub * 10.0**d for d in decades for sub in subs] for subs in ((1, 2, 5), (1, 3), (1,))]
+        choices += [choices[-1][::step] for step in (2, 3, 5)]
+    inside = [[tick for tick in ticks if low * 0.999 <= tick <= high * 1.001] for ticks in choices]
+    return [ticks for ticks in inside if len(ticks) > 1] or [[low, high]]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmpo_jax.models import Source, policy_names
+from llmpo_jax.protocol import SpaceName
 from llmpo_jax.theory.bounds import characteristic_time
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.structured import StructuredTime
@@ -42,7 +43,7 @@ def allocation(source: Source, time: CharacteristicTime | StructuredTime) -> lis
     return sorted(rows, key=lambda row: -row[2])
 
 
-def bound(source: Source, deltas: Sequence[float], assume: str | None = None) -> dict:
+def bound(source: Source, deltas: Sequence[float], assume: SpaceName | None = None) -> dict:
     """All that the theory says of an instance, ready for JSON.
 
     Two forms: "assumed" and "certify" in the unstructured space, "exact" and "fisher" in the structured one.

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
 from llmpo_jax import models
-from llmpo_jax.models import BradleyTerry, LinearBradleyTerry, PreferenceModel
+from llmpo_jax.arguments import Number, items, one_of
+from llmpo_jax.models import BradleyTerry, LinearBradleyTerry, PreferenceModel, given
+from llmpo_jax.protocol import EXISTENCE, Existence, SpaceName
 from llmpo_jax.theory import structured, unstructured
 from llmpo_jax.theory.divergence import confidence_divergence
-from llmpo_jax.theory.structured import StructuredTime
+from llmpo_jax.theory.structured import Form, StructuredTime
 from llmpo_jax.theory.unstructured import CharacteristicTime
 
 
 def characteristic_time(
-    model: PreferenceModel,
-    existence: str = "assumed",
+    model: PreferenceModel | str,
+    existence: Existence = "assumed",
     *,
-    assume: str | None = None,
-    form: str = "exact",
-    regularisation: float = 0.0,
-    tolerance: float = 1e-4,
+    assume: SpaceName | None = None,
+    form: Form = "exact",
+    regularisation: Number = 0.0,
+    tolerance: Number = 1e-4,
 ) -> CharacteristicTime | StructuredTime:
     """Characteristic time T* and optimal proportions w* of a model, float64.
 
     Args:
-        model: any preference model with a Condorcet winner.
+        model: any preference model with a Condorcet winner, or a source of one such as "bradley-terry:16".
         existence: "assumed" or "certify" (unstructured space: see `llmpo_jax.theory.unstructured`).
         assume: the policy space, "unstructured" or "structured"; by default that of the model: structured for
             `LinearBradleyTerry` only. `BradleyTerry` has one-hot features there.
@@ -43,39 +46,44 @@ def characteristic_time(
         ValueError: bad arguments, no Condorcet winner, or a model without features in the structured space.
     """
     (found,) = characteristic_times(
-        [model], existence, assume=assume, form=form, regularisation=regularisation, tolerance=tolerance
+        [given(model)], existence, assume=assume, form=form, regularisation=regularisation, tolerance=tolerance
     )
     return found
 
 
 def characteristic_times(
-    models: Sequence[PreferenceModel],
-    existence: str = "assumed",
+    models: Sequence[PreferenceModel | str],
+    existence: Existence = "assumed",
     *,
-    assume: str | None = None,
-    form: str = "exact",
-    regularisation: float = 0.0,
-    tolerance: float = 1e-4,
+    assume: SpaceName | None = None,
+    form: Form = "exact",
+    regularisation: Number = 0.0,
+    tolerance: Number = 1e-4,
 ) -> list[CharacteristicTime | StructuredTime]:
     """`characteristic_time` of each of many models, in their order; those of one shape are computed together.
 
     Raises:
         ValueError: as `characteristic_time`, for the first model for which it is raised.
     """
+    one_of("existence", existence, EXISTENCE)
+    asked = structured.checked(form, regularisation, tolerance)
+    several = items("models", models, "a sequence of preference models, such as [model]")
+    several = [given(model, f"models[{index}]") for index, model in enumerate(several)]
     found: dict[int, CharacteristicTime | StructuredTime] = {}
-    linear = [index for index, model in enumerate(models) if _structured(model, assume)]
+    linear = [index for index, model in enumerate(several) if _structured(model, assume)]
     if linear:
         if existence != "assumed":
             raise ValueError(f"existence = {existence!r}, expected 'assumed' in the structured space")
-        instances = [_parameters(models[index]) for index in linear]
-        found |= zip(linear, structured.solve_all(instances, form, regularisation, tolerance), strict=True)
-    others = [index for index in range(len(models)) if index not in found]
-    found |= zip(others, unstructured.characteristic_times([models[index] for index in others], existence), strict=True)
-    return [found[index] for index in range(len(models))]
+        instances = [_parameters(several[index]) for index in linear]
+        found |= zip(linear, structured.solve_all(instances, *asked), strict=True)
+    others = [index for index in range(len(several)) if index not in found]
+    closed = unstructured.characteristic_times([several[index] for index in others], existence)
+    found |= zip(others, closed, strict=True)
+    return [found[index] for index in range(len(several))]
 
 
 def lower_bound(
-    model: PreferenceModel, delta: float, existence: str = "assumed", *, assume: str | None = None
+    model: PreferenceModel | str, delta: Number, existence: Existence = "assumed", *, assume: SpaceName | None = None
 ) -> float:
     """Least mean number of comparisons of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
 
@@ -123,8 +131,8 @@ def within(model: PreferenceModel, features: np.ndarray | None) -> LinearBradley
 
 
 def _structured(model: PreferenceModel, assume: str | None) -> bool:
-    if assume not in (None, "unstructured", "structured"):
-        raise ValueError(f"assume = {assume!r}, expected 'unstructured' or 'structured'")
+    if assume is not None:
+        one_of("assume", assume, get_args(SpaceName))
     return isinstance(model, LinearBradleyTerry) if assume is None else assume == "structured"
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from llmpo_jax.arguments import Number, between
 from llmpo_jax.models.preference import Array, array_namespace, sigmoid
 
 #: `(exp(v) - 1 - v) / v^2`, from its powers; for |v| <= 1 the rest is below 2^-55 of it.
@@ -143,7 +144,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     return value
 
 
-def confidence_divergence(delta: float) -> float:
+def confidence_divergence(delta: Number) -> float:
     """`kl(delta, 1 - delta) = (1 - 2 delta) log((1 - delta) / delta)`, nats: what delta-PAC requires.
 
     The factor of the lower bound (Garivier and Kaufmann 2016, arXiv 1602.04589, theorem 1); `~ log(1 /
@@ -152,6 +153,5 @@ def confidence_divergence(delta: float) -> float:
     Raises:
       ValueError: delta is not in (0, 1).
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"delta = {delta!r}, expected a probability in (0, 1)")
+    delta = between("delta", delta, 0, 1)
     return 0.0 if delta >= 0.5 else (1 - 2 * delta) * (math.log1p(-delta) - math.log(delta))

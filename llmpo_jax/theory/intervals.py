@@ -7,10 +7,7 @@ import math
 import numpy as np
 from scipy import special
 
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level!r}, expected a confidence level in (0, 1)")
+from llmpo_jax.arguments import between, whole
 
 
 def clopper_pearson(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -26,9 +23,8 @@ def clopper_pearson(errors: int, trials: int, level: float = 0.95) -> tuple[floa
     Raises:
       ValueError: counts that are not such integers, or level outside (0, 1).
     """
-    _check_level(level)
-    if errors != int(errors) or trials != int(trials) or not 0 <= errors <= trials:
-        raise ValueError(f"errors = {errors!r} of trials = {trials!r}, expected integers 0 <= errors <= trials")
+    level, trials = between("level", level, 0, 1), whole("trials", trials, 0)
+    errors = whole("errors", errors, 0, trials)
     tail = (1 - level) / 2
     low = special.betaincinv(errors, trials - errors + 1, tail) if errors > 0 else 0.0
     # The complement keeps its digits where 1 - tail would round to 1.
@@ -49,7 +45,7 @@ def mean_interval(samples: np.ndarray, level: float = 0.95) -> tuple[float, floa
     Raises:
       ValueError: no samples, samples that are not finite or not 1-D, or level outside (0, 1).
     """
-    _check_level(level)
+    level = between("level", level, 0, 1)
     samples = np.asarray(samples, np.float64)
     if samples.ndim != 1 or samples.size == 0:
         raise ValueError(f"samples has shape {samples.shape}, expected [n] with n >= 1")

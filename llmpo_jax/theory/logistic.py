@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import qr, solve_triangular
 from scipy.special import expit
+
+from llmpo_jax.arguments import Number, real
+from llmpo_jax.brief import brief
+from llmpo_jax.models.preference import floating
 
 MAX_STEPS = 500
 """Separable data take one for each logit of the answer's least margin, about `2 log(prior_scale)`."""
@@ -33,9 +38,11 @@ class LinearFit:
     status: str
     steps: int
 
+    __repr__ = brief
+
 
 def fit_linear_bradley_terry(
-    features: np.ndarray, counts: np.ndarray, wins: np.ndarray, prior_scale: float = 2.0
+    features: ArrayLike, counts: ArrayLike, wins: ArrayLike, prior_scale: Number = 2.0
 ) -> LinearFit:
     """Maximise `l(theta) - |theta|^2 / (2 prior_scale^2)` by damped Newton, l the logistic log-likelihood.
 
@@ -57,7 +64,8 @@ def fit_linear_bradley_terry(
         >>> fit.theta.round(3).tolist(), fit.status
         ([0.762], 'converged')
     """
-    features, counts, wins = _checked(features, counts, wins, prior_scale)
+    prior_scale = real("prior_scale", prior_scale, 1 / LARGEST_SCALE, LARGEST_SCALE)
+    features, counts, wins = _checked(features, counts, wins)
     first, second = np.nonzero(np.triu(counts, 1))
     z, n, won = features[first] - features[second], counts[first, second], wins[first, second]
     silent = _silent(z)
@@ -111,10 +119,9 @@ def _root(z: np.ndarray, curvature: np.ndarray, prior_scale: float) -> np.ndarra
     return root
 
 
-def _checked(
-    features: np.ndarray, counts: np.ndarray, wins: np.ndarray, prior_scale: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    features, counts, wins = (np.asarray(x, np.float64) for x in (features, counts, wins))
+def _checked(features: ArrayLike, counts: ArrayLike, wins: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    given = {"features": features, "counts": counts, "wins": wins}
+    features, counts, wins = (np.asarray(floating(*each), np.float64) for each in given.items())
     if features.ndim != 2 or features.shape[1] < 1:
         raise ValueError(f"features has shape {features.shape}, expected one row of features per policy [K, d]")
     size = len(features)
@@ -136,6 +143,4 @@ def _checked(
         )
     if np.diagonal(counts).any():
         raise ValueError("counts has entries on its diagonal, expected no policy compared with itself")
-    if not 1 / LARGEST_SCALE <= prior_scale <= LARGEST_SCALE:
-        raise ValueError(f"prior_scale = {prior_scale!r}, expected a number > 0, from 1e-20 to 1e20")
     return features, counts, wins

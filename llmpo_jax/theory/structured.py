@@ -24,18 +24,20 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from llmpo_jax.arguments import Number, between, one_of, real
 from llmpo_jax.arithmetic import pinned
+from llmpo_jax.brief import brief
 from llmpo_jax.machine import cores, on_cpu, quick_to_compile
-from llmpo_jax.registry import nearest
 from llmpo_jax.theory import alternatives, ascent, polish, program
 from llmpo_jax.theory.program import Program
 
+Form = Literal["exact", "fisher"]
 FORMS = tuple(alternatives.COSTS)
 _COARSE = 3e-2
 _ROUNDS = 8
@@ -73,6 +75,8 @@ class StructuredTime:
     status: str
     relative_gap: float
 
+    __repr__ = brief
+
     @property
     def certified(self) -> float:
         """The certified lower end of T*, `time / (1 + relative_gap)`; 0 where nothing is certified."""
@@ -99,8 +103,8 @@ def solve(
     features: np.ndarray,
     theta: np.ndarray,
     form: str = "exact",
-    regularisation: float = 0.0,
-    tolerance: float = 1e-4,
+    regularisation: Number = 0.0,
+    tolerance: Number = 1e-4,
     start: np.ndarray | None = None,
 ) -> StructuredTime:
     """Characteristic time T* and optimal proportions w* over the structured space, float64 whatever JAX's settings.
@@ -125,12 +129,12 @@ def solve(
 def solve_all(
     instances: Sequence[tuple[np.ndarray, np.ndarray]],
     form: str = "exact",
-    regularisation: float = 0.0,
-    tolerance: float = 1e-4,
+    regularisation: Number = 0.0,
+    tolerance: Number = 1e-4,
     start: np.ndarray | None = None,
 ) -> list[StructuredTime]:
     """As `solve` for each of many instances (features [K, d] and theta [d]), those of one shape as a batch."""
-    _check(form, regularisation, tolerance)
+    form, regularisation, tolerance = checked(form, regularisation, tolerance)
     made = [program.make(np.asarray(x, np.float64), np.asarray(theta, np.float64)) for x, theta in instances]
     shapes = [instance.rivals.contrasts.shape for instance, _ in made]
     found: dict[int, Solution] = {}
@@ -255,10 +259,11 @@ def _together() -> int:
     return 1 if on_cpu() else 64
 
 
-def _check(form: str, regularisation: float, tolerance: float) -> None:
-    if form not in FORMS:
-        raise ValueError(f"form = {form!r}{nearest(str(form), FORMS)}")
-    if not (regularisation >= 0 and math.isfinite(regularisation)):
-        raise ValueError(f"regularisation = {regularisation!r}, expected a finite number >= 0")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance = {tolerance!r}, expected a number in (0, 1)")
+def checked(form: str, regularisation: Number, tolerance: Number) -> tuple[str, float, float]:
+    """What to solve and how far.
+
+    Raises:
+        ValueError: bad form, regularisation or tolerance.
+    """
+    form = one_of("form", form, FORMS)
+    return form, real("regularisation", regularisation, least=0), between("tolerance", tolerance, 0, 1)

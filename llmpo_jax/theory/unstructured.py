@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from llmpo_jax.arguments import one_of
+from llmpo_jax.brief import brief
 from llmpo_jax.models.linear import LinearBradleyTerry
 from llmpo_jax.models.preference import (
     Array,
@@ -30,7 +32,6 @@ from llmpo_jax.models.preference import (
     policy_names,
 )
 from llmpo_jax.protocol import EXISTENCE
-from llmpo_jax.registry import nearest
 from llmpo_jax.theory.divergence import confidence_divergence, half_divergence
 
 _TOGETHER = 1024
@@ -56,16 +57,12 @@ class CharacteristicTime:
     existence: str
     winner: int
 
+    __repr__ = brief
+
     @property
     def certified(self) -> float:
         """T* itself, which is in closed form."""
         return self.time
-
-
-def check_existence(existence: str) -> None:
-    """Raise a ValueError unless `existence` is one of `EXISTENCE`."""
-    if existence not in EXISTENCE:
-        raise ValueError(f"existence = {existence!r}{nearest(str(existence), EXISTENCE)}")
 
 
 def closed_form(mu: Array, winner: Array, existence: str = "assumed") -> tuple[Array, Array]:
@@ -89,7 +86,7 @@ def closed_form(mu: Array, winner: Array, existence: str = "assumed") -> tuple[A
     Raises:
       ValueError: unknown existence.
     """
-    check_existence(existence)
+    one_of("existence", existence, EXISTENCE)
     xp = array_namespace(mu, winner)
     winner = xp.asarray(winner)
     is_winner = xp.arange(mu.shape[-1], dtype=winner.dtype) == winner[..., None]
@@ -132,7 +129,7 @@ def characteristic_times(models: Sequence[PreferenceModel], existence: str = "as
     Raises:
       ValueError: unknown existence, or the first model that has no Condorcet winner.
     """
-    check_existence(existence)
+    one_of("existence", existence, EXISTENCE)
     leaves = [jax.tree.leaves(model) for model in models]
     groups: dict[tuple, list[int]] = {}
     for index, model in enumerate(models):

@@ -48,7 +48,7 @@ def assert_same(one: Result, other: Result) -> None:
     np.testing.assert_array_equal(one.stopping_time, other.stopping_time)
     np.testing.assert_array_equal(one.recommendation, other.recommendation)
     np.testing.assert_array_equal(one.budget_recommendation, other.budget_recommendation)
-    np.testing.assert_array_equal(one.counts, other.counts)
+    np.testing.assert_array_equal(one.group_counts, other.group_counts)
 
 
 def test_the_example_is_worth_comparing() -> None:

@@ -91,7 +91,7 @@ def test_most_of_the_work_is_useful(monkeypatch: pytest.MonkeyPatch) -> None:
 # Processes.
 
 SOURCES = ("random-condorcet:5,gap=0.2", "linear-bradley-terry:8,3")
-STUDY = ("--samplers", "llm-po", "--stopping", "stylised", "--deltas", "0.1", "0.2", "--budgets", "10", "20")
+STUDY = ("--samplers", "llm-po", "--stopping", "stylised", "--delta", "0.1", "0.2", "--budgets", "10", "20")
 STUDY = (*STUDY, "--replications", "31", "--max-comparisons", "1000", "--name", "x", "--output")
 
 
@@ -174,21 +174,19 @@ workers.layout = lambda replications: (2, 16)
 """And no more lanes than the few chunks in flight can fill."""
 DYING = f"""
 import os, signal
-import numpy as np
 {SMALL_CHUNKS}
-savez, left = np.savez_compressed, [3]
-def dying(file, **arrays):
-    left[0] -= 1
+replace, left = os.replace, [3]
+def dying(partial, target):
+    left[0] -= target.suffix == ".npz"
     if left[0]:
-        return savez(file, **arrays)
-    file.write(b"half of it")
-    file.flush()
+        return replace(partial, target)
+    os.truncate(partial, 10)
     os.kill(os.getpid(), signal.SIGKILL)
-np.savez_compressed = dying
+os.replace = dying
 """
 """Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
-LONG = (*LONG, "--deltas", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
+LONG = (*LONG, "--delta", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
 LONG_CHUNKS = 2 * 800 // 8
 
 
@@ -250,18 +248,19 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "chunk_size", lambda: 8)
     run_study(SMALL, StudyFolder(tmp_path / "whole"))
     written: list[Path] = []
-    savez = np.savez_compressed
+    replace = os.replace
 
-    def full(file: Any, **arrays: Any) -> None:
-        written.append(Path(file.name))
-        if len(written) == 3:
-            file.write(b"half of it")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        savez(file, **arrays)
+    def full(partial: Path, target: Path) -> None:
+        if target.suffix == ".npz":
+            written.append(target)
+            if len(written) == 3:
+                os.truncate(partial, 10)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(partial, target)
 
     folder = StudyFolder(tmp_path / "full")
     with monkeypatch.context() as patch:
-        patch.setattr(storage.np, "savez_compressed", full)
+        patch.setattr(storage.os, "replace", full)
         with pytest.raises(ValueError, match=r"cannot write .*: No space left on device; .* is kept, --resume goes on"):
             run_study(SMALL, folder)
     assert len(list((folder.path / "chunks").glob("*.npz"))) == 2

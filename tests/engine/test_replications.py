@@ -1,14 +1,15 @@
-"""`simulate` does what it says, replication by replication: against a literal loop, by hand, and for bad arguments."""
+"""`simulate` does what it says, replication by replication: against a literal loop, and by hand."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
@@ -17,6 +18,7 @@ from llmpo_jax.engine import simulate, workers
 from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Procedure
 from llmpo_jax.engine.result import Result
+from llmpo_jax.engine.tables import statements
 from llmpo_jax.protocol import Problem, Sampler, StoppingRule, Thresholds, Verdict
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import common
@@ -54,6 +56,8 @@ def test_a_literal_loop_gives_the_same(sampler: str, stopping: str, existence: s
     np.testing.assert_array_equal(result.recommendation, [run.recommendation for run in runs])
     np.testing.assert_array_equal(result.budget_recommendation[:, 1], [run.budget_recommendation[1] for run in runs])
     np.testing.assert_allclose(result.counts, sum(run.counts for run in runs) / 6, rtol=1e-12)
+    np.testing.assert_array_equal(result.group_counts[:6], [run.counts for run in runs])
+    assert not result.group_counts[6:].any()
     assert (result.stopping_time[:, 0] > 0).any()
 
 
@@ -170,32 +174,6 @@ def test_own_sampler_and_stopping_rule() -> None:
     np.testing.assert_array_equal(mixed.stopping_time, result.stopping_time)
 
 
-# Arguments.
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"replications": 0}, "replications = 0, expected at least 1"),
-    ({"deltas": (0.1, 0.0)}, "deltas contains 0.0, expected numbers strictly between 0 and 1"),
-    ({"deltas": (1.0,)}, "deltas contains 1.0, expected numbers strictly between 0 and 1"),
-    ({"deltas": (float("nan"),)}, "deltas contains nan, expected numbers strictly between 0 and 1"),
-    ({"deltas": (), "budgets": ()}, "deltas and budgets are both empty, expected at least one"),
-    ({"budgets": (0,)}, "budgets contains 0, expected positive whole numbers"),
-    ({"budgets": (1.5,)}, "budgets contains 1.5, expected positive whole numbers"),
-    ({"budgets": (200,), "max_comparisons": 100}, "budgets contains 200, expected at most max_comparisons = 100"),
-    ({"max_comparisons": 0}, "max_comparisons = 0, expected 1 to"),
-    ({"max_comparisons": 2**31}, "max_comparisons = 2147483648, expected 1 to"),
-    ({"existence": "asumed"}, "did you mean 'assumed'?"),
-    ({"sampler": "lmm-po"}, "unknown sampler 'lmm-po', expected one of"),
-    ({"stopping": "eprocess"}, "did you mean 'e-process'?"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    """Each is refused by name and value before anything is compiled."""
-    with pytest.raises(ValueError, match=re.escape(message)):
-        simulate.simulate(EASY, **arguments)
-
-
 def test_no_deltas() -> None:
     """Budgets alone are allowed: the run ends when the largest is spent."""
     result = simulate.simulate(EASY, "round-robin", deltas=(), budgets=(5, 60), replications=6)
@@ -225,6 +203,7 @@ def handmade(model: models.PreferenceModel, time: float | None) -> Result:
         recommendation=np.array([[1, 1], [0, -1], [1, -2], [3, 1]]),
         budget_recommendation=np.array([[1], [0], [1], [2]]),
         counts=np.zeros((4, 4)),
+        group_counts=np.zeros((8, 4, 4), np.int64),
         simulated=0,
     )
 
@@ -254,6 +233,20 @@ def test_summary_without_a_winner() -> None:
     assert result.errors().tolist() == [[True, True], [True, False], [True, False], [True, True]]
     assert not result.correct_selection().any()
     assert [(level.ratio, level.bound) for level in result.summary()] == [(None, None)] * 2
+
+
+def test_table() -> None:
+    """`correct` is a truth value, null where nothing was said, also where no run says anything."""
+    source = models.Source("easy", EASY)
+    table = statements(source, handmade(EASY, None))
+    assert table.schema["correct"] == pl.Boolean
+    levels = [True, True, False, None, True, False, False, True]
+    assert table["correct"].to_list() == [*levels, True, False, True, False]
+    assert table.filter(pl.col("correct").is_null())["recommendation"].to_list() == [None]
+    silent = dataclasses.replace(handmade(EASY, None), budgets=(), budget_recommendation=np.zeros((4, 0), int))
+    silent = dataclasses.replace(silent, recommendation=np.full((4, 2), -1), stopping_time=np.full((4, 2), -1))
+    nothing = statements(source, silent)
+    assert nothing.schema["correct"] == pl.Boolean and nothing["correct"].null_count() == nothing.height == 8
 
 
 def test_progress_counts_up() -> None:

@@ -304,5 +304,6 @@ def test_one_program_for_all_instances_of_a_shape(monkeypatch: pytest.MonkeyPatc
     """The arrays of the design are put in when a run starts, so a study over instances compiles once."""
     monkeypatch.setattr(lanes, "_compiled", {})
     for seed in (0, 1, 2):
-        simulate(sphere(8, 3, seed), **{**ASKED, "budgets": (4, 8), "replications": 2, "max_comparisons": 8})
+        asked = ASKED | {"budgets": (4, 8), "replications": 2, "max_comparisons": 8}
+        simulate(sphere(8, 3, seed), **asked)
     assert len(lanes._compiled) == 3  # the identities, the draws, and the procedure

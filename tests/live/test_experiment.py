@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -204,7 +206,9 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"epsilon": 0.7}, "epsilon = 0.7, expected"),
         ({"presentation": "bth"}, "did you mean 'both'"),
         ({"seed": -1}, "seed = -1"),
-        ({"features": np.ones((3, 2))}, "features has 3 rows, expected 2"),
+        ({"delta": True}, "delta = True, expected a number"),
+        ({"policies": None}, "policies = None, expected a sequence of names"),
+        ({"features": np.ones((3, 2))}, "features has shape (3, 2), expected one row for each of the 2"),
         ({"features": np.ones((2, 2))}, "features"),
         ({"features": np.eye(2), "sampler": "llm-po-oracle"}, "told the truth"),
         ({"features": np.eye(2), "existence": "certify"}, "expected 'assumed'"),
@@ -212,7 +216,7 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
 )
 def test_bad_arguments_leave_nothing_behind(tmp_path, arguments: dict, message: str):
     given: dict = {"policies": ["a", "b"], "inputs": ["x", "y"], **arguments}
-    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         lp.Experiment.create(tmp_path / "e", given.pop("policies"), given.pop("inputs"), **given)
     assert not (tmp_path / "e").exists()
 

@@ -152,9 +152,9 @@ def test_what_makes_no_sense_ends_the_run_and_can_be_mended(tmp_path, generate: 
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"in_flight": 0}, "in_flight = 0, expected at least 1"),
-        ({"max_cost": -1.0}, "max_cost = -1.0, expected at least 0"),
-        ({"max_comparisons": 0}, "max_comparisons = 0, expected at least 1"),
+        ({"in_flight": 0}, "in_flight = 0, expected a whole number >= 1"),
+        ({"max_cost": -1.0}, "max_cost = -1.0, expected a finite number >= 0"),
+        ({"max_comparisons": 0}, "max_comparisons = 0, expected a whole number >= 1"),
     ],
 )
 def test_bad_limits(tmp_path, limits: dict, message: str):

@@ -171,15 +171,15 @@ BAD_CALLS = [
         "",
     ),
     (lambda: instances.make("bradley-terry", spread=np.nan), "spread = nan, expected a finite number", ""),
-    (lambda: instances.make("bradley-terry", 1), "num_policies = 1, expected an integer >= 2", ""),
+    (lambda: instances.make("bradley-terry", 1), "num_policies = 1, expected a whole number >= 2", ""),
     (
         lambda: instances.make("bradley-terry", BAD["num_policies"]),
-        "num_policies = 2.5, expected an integer >= 2",
+        "num_policies = 2.5, expected a whole number >= 2",
         "",
     ),
-    (lambda: instances.make("bradley-terry", seed=-1), "seed = -1, expected an integer >= 0", ""),
+    (lambda: instances.make("bradley-terry", seed=-1), "seed = -1, expected a whole number from 0 to 2^64 - 1", ""),
     (lambda: instances.make("bradley-terry-line", top=-1), "top = -1, expected a value in (0, inf]", ""),
-    (lambda: instances.make("cyclic", 3), "num_policies = 3, expected an integer >= 4", ""),
+    (lambda: instances.make("cyclic", 3), "num_policies = 3, expected a whole number >= 4", ""),
     (
         lambda: instances.make("cyclic", winner_probability=0.5),
         "winner_probability = 0.5, expected",
@@ -190,7 +190,7 @@ BAD_CALLS = [
     (lambda: instances.make("random-condorcet", gap=0.6), "gap = 0.6, expected a value in (0, 0.5]", ""),
     (lambda: instances.make("hidden-winner", gap=0), "gap = 0, expected a value in (0, 0.5]", ""),
     (lambda: instances.make("hidden-winner", other_gap=1), "other_gap = 1, expected", "(0, 0.5]"),
-    (lambda: instances.make("no-winner", 2), "num_policies = 2, expected an integer >= 3", ""),
+    (lambda: instances.make("no-winner", 2), "num_policies = 2, expected a whole number >= 3", ""),
     (lambda: instances.make("no-winner", probability=0.5), "probability = 0.5, expected", "(0.5, 1]"),
     (
         lambda: instances.make("linear-bradley-terry", dimension=2.5),

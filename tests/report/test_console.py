@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from llmpo_jax.report.console import summary_table
+from llmpo_jax.report.console import allocation_table, summary_table
 from llmpo_jax.report.stored import read_summary
+from llmpo_jax.report.study_display import display
 
 
 def _row(sampler: str, mean: float, **changes: Any) -> dict[str, Any]:
@@ -110,6 +111,62 @@ def test_a_full_table_fits_without_wrapping(width: int, rule: str) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert _line(text, "llm-po-d-tracking") and _line(text, f"{rule}, 1e-50")
     assert "≥46,264 ± 4,114" in _line(text, "round-robin")
+
+
+def test_an_encoding_without_the_signs_has_them_spelt_out() -> None:
+    """In ASCII the table says the same, aligned; names that it does not hold are escaped."""
+    rows = _frame(_row("café", 900.0, censored=0.25), _row("llm-po", 300.0))
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Console(file=file, width=100, highlight=False).print(summary_table(rows))
+    file.seek(0)
+    text = file.read()
+    assert _line(text, "llm-po").split() == ["llm-po", "300", "+-", "40*", "3.00", "1", "(0.12-3.6)"]
+    assert _line(text, "caf\\xe9").split()[1] == ">=900"
+    assert "stopping rule, delta" in text and "T*log(1/delta)" in text and "\n>= some runs were cut" in text
+    assert len({len(line) for line in text.splitlines() if "+-" in line}) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_in_a_narrow_terminal_nothing_is_cut(encoding: str) -> None:
+    long = "a-policy-with-a-name-that-is-longer-than-a-line"
+    level = {"censored": 0.5, "mean": 1234567.0, "mean_high": 1300000.0, "stopping": "kaufmann-koolen"}
+    rows = _frame(*(_row(f"{long}-{i}", **level | {"error_rate": 0.123, "error_low": 0.112}) for i in (1, 2)))
+    finding = {
+        "assumed": [{"policy": long, "opponent": f"{long}-3", "proportion": 0.1234}],
+        "certify": [{"policy": long, "opponent": f"{long}-4", "proportion": 0.5678}],
+    }
+    forms = {name: {"allocation": allocation} for name, allocation in finding.items()}
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    for table in (summary_table(rows), allocation_table({"forms": forms})):
+        Console(file=file, width=40, highlight=False).print(table)
+    file.seek(0)
+    text = file.read()
+    assert max(map(len, text.splitlines())) <= 40
+    joined = "".join(text.split())
+    for whole in (f"{long}-1", f"{long}-2", f"opponent:{long}-3", f"certify:opponent:{long}-4", "kaufmann-koolen,0.1"):
+        assert whole in joined
+    at_least = "≥" if encoding == "utf-8" else ">="
+    for number in (f"{at_least}1,234,567", "(11.2-3.6)!", ": 50 %", ": 0.1234", ": 0.5678", f"{at_least}12,346"):
+        assert number in text
+
+
+def test_plain_lines_while_a_study_runs() -> None:
+    """One at each new cell and at the end, else one in ten seconds; compilation does not count for what is left."""
+    times = iter([0.0, 1.0, 2.0, 12.0, 13.0, 40.0, 41.0, 42.0])
+    console = Console(file=io.StringIO(), width=40, highlight=False)
+    with display(console, clock=lambda: next(times)) as show:
+        for label, finished in (("a__b", 512), ("a__b", 600), ("a__b", 1024), ("a__c", 1024), ("a__c", 1536)):
+            show(label, finished, 2048)
+        show("a__c", 2048, 2048)
+        show("a__c", 2048, 2048)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "a b: 512 of 2,048 replications, 25 %, 0:00:01",
+        "a b: 1,024 of 2,048 replications, 50 %, 0:00:12, about 0:00:24 left",
+        "a c: 1,024 of 2,048 replications, 50 %, 0:00:13, about 0:00:27 left",
+        "a c: 1,536 of 2,048 replications, 75 %, 0:00:40, about 0:00:21 left",
+        "a c: 2,048 of 2,048 replications, 100 %, 0:00:41, about 0:00:00 left",
+    ]
 
 
 def test_no_rows_no_trouble() -> None:

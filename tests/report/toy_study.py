@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+
+from llmpo_jax.engine.storage import FORMAT, StudyFolder
 
 SAMPLERS = ("llm-po", "round-robin", "mine")
 RULES = ("e-process", "stylised")
@@ -47,10 +48,11 @@ def _pairs(source: str, winner: bool) -> pl.DataFrame:
         for (first, second), share in zip(every, weight / weight.sum(), strict=True):
             rank = ord(second) - ord("a")
             optimal = (rank / 15 if first == "a" else 0.0) if winner else None
-            rows.append((source, sampler, rule, first, second, 300 * share, share, optimal))
+            groups = [round(4000 * share) + 7 * (group % 3) for group in range(8)]
+            rows.append((source, sampler, rule, first, second, 300 * share, share, groups, optimal))
     schema = {"source": pl.String, "sampler": pl.String, "stopping": pl.String, "first": pl.String}
-    numbers = dict.fromkeys(("comparisons", "proportion", "optimal"), pl.Float64)
-    return pl.DataFrame(rows, schema={**schema, "second": pl.String, **numbers}, orient="row")
+    schema |= {"second": pl.String, "comparisons": pl.Float64, "proportion": pl.Float64}
+    return pl.DataFrame(rows, schema={**schema, "groups": pl.List(pl.Int64), "optimal": pl.Float64}, orient="row")
 
 
 def _summary(table: pl.DataFrame, winner: bool) -> pl.DataFrame:
@@ -88,5 +90,5 @@ def make_study(folder: Path, *, sources: dict[str, bool] | None = None, deltas=D
         pl.concat(levels).write_csv(folder / "summary.csv")
     arguments = {"samplers": SAMPLERS, "stopping": RULES, "deltas": deltas, "budgets": budgets}
     arguments |= {"replications": REPLICATIONS, "max_comparisons": LIMIT, "sources": list(sources)}
-    (folder / "manifest.json").write_text(json.dumps({"arguments": arguments, "complete": True}))
+    StudyFolder(folder).write_manifest({"format": FORMAT, "arguments": arguments, "complete": True})
     return folder

@@ -157,5 +157,5 @@ def test_confidence_divergence_asks_nothing_of_a_guess():
 
 @pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, float("nan")])
 def test_delta_outside_the_unit_interval_is_refused(delta):
-    with pytest.raises(ValueError, match=r"delta = .*, expected a probability in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"delta = .*, expected a number strictly between 0 and 1"):
         confidence_divergence(delta)

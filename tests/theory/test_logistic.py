@@ -181,8 +181,8 @@ BAD = [
     (1, [[1, 3], [3, 0]], r"wins\[0, 0\] \+ wins\[0, 0\] = 0, expected counts\[0, 0\] = 1"),
     (2, [[0, 1], [1, 0]], r"wins\[0, 1\] \+ wins\[1, 0\] = 2, expected counts\[0, 1\] = 3"),
     (2, [[0, np.inf], [1, 0]], r"wins\[0, 1\] = inf, expected a finite number >= 0"),
-    (3, 1e160, "prior_scale = 1e\\+160, expected a number > 0, from 1e-20 to 1e20"),
-    (3, 0.0, "prior_scale = 0.0, expected a number > 0, from 1e-20 to 1e20"),
+    (3, 1e160, "prior_scale = 1e\\+160, expected a finite number from 1e-20 to 1e\\+20"),
+    (3, 0.0, r"prior_scale = 0.0, expected a finite number from 1e-20 to 1e\+20"),
 ]
 
 

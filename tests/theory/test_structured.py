@@ -27,7 +27,7 @@ from llmpo_jax import (
 from llmpo_jax.theory import alternatives, ascent, program, structured
 from llmpo_jax.theory.alternatives import EXACT
 from llmpo_jax.theory.divergence import confidence_divergence
-from llmpo_jax.theory.structured import FORMS, StructuredTime
+from llmpo_jax.theory.structured import FORMS, Form, StructuredTime
 from tests.shared_files import SHARED, shared
 
 ORACLE = SHARED / "oracle" / "structured.json"
@@ -176,7 +176,7 @@ def bounds(features: np.ndarray, theta: np.ndarray, found: StructuredTime) -> tu
 
 @forms
 @pytest.mark.parametrize("name", ORACLE_NAMES)
-def test_oracle(name: str, form: str) -> None:
+def test_oracle(name: str, form: Form) -> None:
     """Every reference value within the tolerance and its own gap, the certificate as stated when recomputed."""
     features, theta, entry = oracle(name)
     for tolerance in (1e-4, 1e-6):
@@ -348,7 +348,7 @@ def test_many_at_once() -> None:
         np.testing.assert_array_equal(many.proportions, alone.proportions)
     assert characteristic_times([]) == []
     with pytest.raises(ValueError, match="form = 'best'"):
-        characteristic_times(several, form="best")
+        characteristic_times(several, form="best")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_batch_under_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,15 +453,19 @@ def test_it_is_computed_in_float64() -> None:
     assert found.time == pytest.approx(characteristic_time(LinearBradleyTerry(features, theta)).time, rel=1e-3)
 
 
+BAD_NAME: Any = "exakt"
 TWIN = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 LINEAR = LinearBradleyTerry([[1.0, 0.0], [0.0, 1.0], [0.3, 0.2]], [1.0, 0.5])
 structured_time = functools.partial(characteristic_time, assume="structured")
 BAD = [
-    (lambda: structured_time(LINEAR, form="exakt"), "form = 'exakt'.*did you mean 'exact'"),
+    (lambda: structured_time(LINEAR, form=BAD_NAME), "form = 'exakt'.*did you mean 'exact'"),
     (lambda: structured_time(LINEAR, regularisation=-1), "regularisation = -1, expected a finite number >= 0"),
-    (lambda: structured_time(LINEAR, tolerance=0), r"tolerance = 0, expected a number in \(0, 1\)"),
+    (lambda: structured_time(LINEAR, tolerance=0), "tolerance = 0, expected a number strictly between 0 and 1"),
     (lambda: structured_time(LINEAR, "certify"), "existence = 'certify', expected 'assumed' in the structured space"),
-    (lambda: characteristic_time(LINEAR, assume="linear"), "assume = 'linear', expected 'unstructured' or"),
+    (
+        lambda: characteristic_time(LINEAR, assume=BAD_NAME),
+        "assume = 'exakt', expected one of unstructured, ",
+    ),
     (lambda: structured_time(models.instances.make("cyclic", 5)), "no Bradley-Terry model, expected LinearBradley"),
     (lambda: structured_time(Tabular([[0.5, 0.6], [0.4, 0.5]])), "no Bradley-Terry model, expected LinearBradley"),
     (lambda: structured_time(LinearBradleyTerry(TWIN, [1.0, 0.5])), "features of policy-0 and policy-1 are equal"),

@@ -97,12 +97,16 @@ def _grid(sheet: Sheet) -> Grid:
     def texts(cells: Sequence[str]) -> bool:
         return any(_value(cell, sheet.separator) is None for cell in cells)
 
-    def name(cells: Sequence[str]) -> bool:
+    def names(cells: list[str]) -> bool:
         """Whether they are names, or the numbers that pandas gives to rows and columns."""
-        return texts(cells) or cells in ([str(k + start) for k in range(len(cells))] for start in (0, 1))
+        counted = [[str(k + start) for k in range(len(cells))] for start in (0, 1)]
+        return texts(cells) or cells in counted
 
     both = len(rows) == width and (texts(above[1:]) or (first[1:] == above[1:] and number(first[0]) is None))
-    header, beside = both or (len(rows) == width + 1 and name(first)), both or (len(rows) == width - 1 and name(above))
+    header, beside = (
+        both or (len(rows) == width + 1 and names(first)),
+        both or (len(rows) == width - 1 and names(above)),
+    )
     if len(rows) - header != width - beside or (texts(first[beside:]) and not header):
         where = f"{sheet.path}, line {rows[0][0]}: {width} columns, {len(rows)} rows in all"
         raise ValueError(f"{where}, expected a square matrix, with names in first row, first column, both, or neither")
@@ -112,8 +116,8 @@ def _grid(sheet: Sheet) -> Grid:
             if cells[0] != name:
                 place = f"{sheet.path}, line {line}, column 1"
                 raise ValueError(f"{place}: name {cells[0]!r}, expected {name!r} as in the first row")
-    names = first[beside:] if header else above if beside else None
-    return Grid(names, [(line, cells[beside:]) for line, cells in body], 1 + beside)
+    found = first[beside:] if header else above if beside else None
+    return Grid(found, [(line, cells[beside:]) for line, cells in body], 1 + beside)
 
 
 def _values(sheet: Sheet, grid: Grid) -> np.ndarray:
