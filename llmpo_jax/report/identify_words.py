@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from llmpo_jax.engine.audit import UNORDERED, Audit
@@ -16,6 +14,7 @@ from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.identification import Identification
 from llmpo_jax.models import Battles
 from llmpo_jax.models.battles import listed
+from llmpo_jax.report.console import Listing
 from llmpo_jax.report.words import at_least, count
 from llmpo_jax.theory.independence import FALSE_ALARMS, JUDGES, SORTED, VERDICTS
 from llmpo_jax.theory.ranking import Ranking
@@ -57,7 +56,7 @@ MISFIT = 1e-3
 """p-value of the fit below which it is said that the Bradley-Terry model does not hold."""
 
 
-def told(found: Identification) -> Iterator[Text | Table]:
+def told(found: Identification) -> Iterator[Text | Listing]:
     """All that is printed: sentences, and tables between them."""
     yield from map(Text, (*log_in_words(found.battles, found.structured), *audit_in_words(found)))
     if found.audit.alarm is None:
@@ -239,14 +238,14 @@ def replay_in_words(found: Identification) -> str:
     return sentence + "."
 
 
-def next_table(found: Identification) -> Table:
+def next_table(found: Identification) -> Listing:
     """The batch of next pairs."""
     names = found.battles.names
     rows = [(names[i], names[j], f"{times:,}") for i, j, times in batch(found.next_pairs)]
-    return _table(("compare", "with", "times"), rows, numbers=("times",))
+    return _table(("compare", "with", "times"), rows)
 
 
-def refutation_table(found: Identification) -> Table:
+def refutation_table(found: Identification) -> Listing:
     """What there is against each policy, the least refuted one first."""
     names, audit = found.battles.names, found.audit
     refuted, rows = audit.refuted(found.delta), []
@@ -257,7 +256,7 @@ def refutation_table(found: Identification) -> Table:
     return _table(("policy", "refuted at level", "nats", "mostly by"), rows, ("refuted at level", "nats"))
 
 
-def ranking_table(found: Ranking, names: Sequence[str]) -> Table:
+def ranking_table(found: Ranking, names: Sequence[str]) -> Listing:
     """Each policy's strength, mean chance of winning and possible ranks, part by part, the strongest first."""
     rows = []
     parts = found.part.any()
@@ -277,11 +276,5 @@ def rank(found: Ranking, k: int) -> str:
     return (f"{best}" if best == worst else f"{best} to {worst}") + (", tied for first" if first else "")
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Table:
-    """A table whose cells are folded, never cut, where the terminal is narrow."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold", justify="right" if header in numbers else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> Listing:
+    return Listing([(header, header in numbers) for header in headers], [list(map(Text, row)) for row in rows])
