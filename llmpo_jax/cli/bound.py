@@ -25,7 +25,9 @@ class Bound:
     """
 
     source: tyro.conf.Positional[str]
-    """An instance (`cyclic:17`) or a CSV file."""
+    """An instance (`cyclic:17`) or a file: a win matrix, or a log of comparisons."""
+    columns: str | None = None
+    """Columns of a log with names of their own, by role: first=NAME,second=NAME,winner=NAME or some of these."""
     delta: tuple[float, ...] = (0.05,)
     """Error levels in (0, 1)."""
     assume: Literal["unstructured", "structured"] | None = None
@@ -38,7 +40,8 @@ class Bound:
         from llmpo_jax.report.as_json import as_json
         from llmpo_jax.report.console import allocation_table
 
-        source = models.load(self.source)
+        columns = models.columns_in(self.columns) if self.columns is not None else None
+        source = models.load(self.source, columns)
         missing = source.battles is not None and source.battles.never_compared
         if missing and models.condorcet_winner(source.model) is None:
             raise ValueError(

@@ -16,9 +16,9 @@ from llmpo_jax.cli.console import console
 class Identify:
     """What real comparisons already prove, and what LLM-PO would have needed.
 
-    BATTLES is a CSV file with the columns model_a, model_b, winner (model_a, model_b or tie), one row for each
-    comparison. With --features a linear Bradley-Terry model is assumed: all comparisons then tell something about all
-    policies.
+    BATTLES is a log of comparisons, one row each: CSV, JSON lines or Parquet, with columns such as model_a, model_b
+    and winner (a side, a name or a tie), or a table of numbers of wins. With --features a linear Bradley-Terry model is
+    assumed: all comparisons then tell something about all policies.
 
     How the rows are read (--order):
 
@@ -38,6 +38,8 @@ class Identify:
 
     llmpo-jax identify sorted_by_winner.csv --order any
 
+    llmpo-jax identify votes.jsonl --columns first=old,second=new,winner=choice
+
     llmpo-jax identify battles.csv --next 8 --json
 
     llmpo-jax identify battles.csv --features features.csv
@@ -47,6 +49,8 @@ class Identify:
     """The log of comparisons."""
     features: str | None = None
     """CSV file with the features of the policies, one row each: name, numbers."""
+    columns: str | None = None
+    """Columns of a log with names of their own, by role: first=NAME,second=NAME,winner=NAME or some of these."""
     delta: float = 0.05
     """Error level in (0, 1)."""
     order: Literal["log", "any"] = "log"
@@ -76,7 +80,8 @@ class Identify:
         if self.next < 1:
             raise ValueError(f"next = {self.next}, expected at least 1")
         with Console(stderr=True, markup=False).status(Text(f"reading {self.battles}")) as status:
-            battles = models.read_battles(self.battles)
+            columns = models.columns_in(self.columns) if self.columns is not None else None
+            battles = models.read_battles(self.battles, columns)
             features = models.features_for(models.empirical_model(battles), self.features) if self.features else None
             found = identify(
                 battles,

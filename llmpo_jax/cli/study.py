@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import tyro
 
-from llmpo_jax import models
 from llmpo_jax.cli.console import console
 
 if TYPE_CHECKING:
@@ -27,9 +26,8 @@ DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 3000, 18).rou
 class Study:
     """Run samplers against stopping rules on instances, and compare them with the lower bound.
 
-    A SOURCE is an instance, such as `bradley-terry:16`, `cyclic:17,seed=3` or `linear-bradley-terry:32,8`, or a CSV
-    file: a win matrix, or a log of battles (columns model_a, model_b, winner) whose win rates are then taken as the
-    truth.
+    A SOURCE is an instance, such as `bradley-terry:16`, `cyclic:17,seed=3` or `linear-bradley-terry:32,8`, or a file
+    (CSV, JSON lines, Parquet): a win matrix, or a log of comparisons whose win rates are then taken as the truth.
 
     Leaves table.parquet (one row per statement), pairs.parquet, summary.csv, manifest.json and figures/ in
     results/NAME/.
@@ -62,6 +60,8 @@ class Study:
     """Policy space that the procedures assume; by default structured for linear instances and with --features."""
     features: str | None = None
     """CSV file with the features of the policies, one row each: name, numbers (structured space)."""
+    columns: str | None = None
+    """Columns of a log with names of their own, by role: first=NAME,second=NAME,winner=NAME or some of these."""
     delta: tuple[float, ...] = (0.1, 0.05, 0.01)
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS
@@ -108,7 +108,7 @@ class Study:
         console.quiet = not processes.is_first()
         imported = extension.load(self.module) if self.module is not None else None
         arguments = self._arguments()
-        folder = StudyFolder(self.output / self._folder_name(arguments.sources))
+        folder = StudyFolder(self.output / self._folder_name(arguments))
         try:
             with display(console) as show:
                 how = {"resume": self.resume, "overwrite": self.overwrite}
@@ -148,11 +148,12 @@ class Study:
             seed=self.seed,
             assume=self.assume,
             features=self.features,
+            columns=self.columns,
         )
 
-    def _folder_name(self, sources: tuple[str, ...]) -> str:
+    def _folder_name(self, arguments: Arguments) -> str:
         if self.name is None:
-            return "+".join(models.load(source).label for source in sources)
+            return "+".join(source.label for source in arguments.load())
         if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
             raise ValueError(f"name = {self.name!r}, expected the name of one folder (--output says where it is kept)")
         return self.name

@@ -113,10 +113,8 @@ def audit(
         raise ValueError(f"following = {following}, expected at least 1")
     k = len(battles.names)
     coordinates = None if features is None else identified(features, battles.names).coordinates
-    if battles.ordered:
-        alarm = independence(battles).alarm(order)
-    else:  # the order in which the rows stand says nothing
-        alarm = UNORDERED if order == "log" else None
+    unordered = UNORDERED if order == "log" else None  # where the order in which rows stand says nothing
+    alarm = independence(battles).alarm(order) if battles.ordered else unordered
     if alarm is not None:
         proofs = None if features is not None else np.where(np.eye(k, dtype=bool), np.inf, 0.0)
         return Audit(order, alarm, np.zeros(k), np.full(k, -1), proofs, (), ())

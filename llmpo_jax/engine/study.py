@@ -30,7 +30,7 @@ class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
     `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
-    and `features` (a file) are as in `llmpo_jax.simulate`.
+    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` names those of logs (`models.columns_in`).
     """
 
     sources: tuple[str, ...]
@@ -44,6 +44,16 @@ class Arguments:
     seed: int
     assume: str | None = None
     features: str | None = None
+    columns: str | None = None
+
+    def load(self) -> list[models.Source]:
+        """The sources.
+
+        Raises:
+            ValueError, OSError: one cannot be read.
+        """
+        columns = models.columns_in(self.columns) if self.columns is not None else None
+        return [models.load(source, columns) for source in self.sources]
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
         arguments.replications,
         arguments.seed,
     )
-    sources = [models.load(source) for source in arguments.sources]
+    sources = arguments.load()
     labels = [source.label for source in sources]
     if len(set(labels)) < len(labels):
         raise ValueError(f"sources name the same instance twice: {', '.join(labels)}")
@@ -98,8 +108,8 @@ def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, .
 
 
 def _check_once(arguments: Arguments) -> None:
-    """Whether nothing is listed twice."""
-    for name in ("samplers", "stopping", "deltas", "budgets"):
+    """Whether no procedure is listed twice."""
+    for name in ("samplers", "stopping"):
         listed = getattr(arguments, name)
         for value in listed:
             if listed.count(value) > 1:

@@ -6,6 +6,7 @@ is not recognised is refused with all that is there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,19 @@ def side(name: Sequence[str]) -> tuple[tuple[str, ...], int] | None:
 def _side_of(column: str) -> int | None:
     found = side(words(column))
     return None if found is None else found[1]
+
+
+def columns_in(text: str) -> dict[str, str]:
+    """The columns that a text like `first=old,second=new,winner=label` names; names may hold commas.
+
+    Raises:
+      ValueError: another text, or a role named twice.
+    """
+    parts = re.split(rf"(?:^|,)({'|'.join(ROLES)})=", text)
+    named = dict(zip(parts[1::2], parts[2::2], strict=True))
+    if parts[0] or not named or len(named) < len(parts) // 2:
+        raise ValueError(f"columns = {text!r}, expected first=NAME,second=NAME,winner=NAME or some of these")
+    return named
 
 
 def find_columns(header: Sequence[str], given: Mapping[str, str] | None = None) -> Columns:
