@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from llmpo_jax.registry import nearest
 from llmpo_jax.report import curves, names, spread, stored, style
@@ -124,11 +125,20 @@ def save_caption(caption: str, folder: Path, name: str) -> None:
 
 def save_figure(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
     """Keep a figure as `folder`/NAME in every format, each file whole or not at all."""
+    _settle(figure)
     paths = [folder / f"{name}.{kind}" for kind in dict.fromkeys(formats)]
     for path in paths:
         kind = path.suffix[1:]
         _replace(path, functools.partial(figure.savefig, format=kind, metadata=_METADATA[kind]))
     return paths
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout, without the last digits of its solver, which are not the same every time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.get_axes():
+        axes.set_position(Bbox(axes.get_position().get_points().round(4)))
 
 
 def _replace(path: Path, writer: Callable[[Path], object]) -> None:
