@@ -72,7 +72,7 @@ class Listing:
                 yield Padding(Text.assemble(label, (cell.plain.rstrip(), cell.style)), (0, 0, 0, 4), expand=False)
 
     def _table(self, options: ConsoleOptions, lines: list[list[Text]], tight: bool) -> Table:
-        """The table; a `tight` one is no wider than its cells, whatever the headers."""
+        """The table; in a `tight` one headers are folded between words, to the width of the cells."""
         table = Table(
             box=_PLAIN_HEAD if options.ascii_only else SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -85,7 +85,7 @@ class Listing:
                 spelt(header, options.encoding),
                 justify="right" if numbers else "left",
                 overflow="fold",
-                width=_widest(lines, index) if tight and numbers else None,
+                width=max(_widest(lines, index), *map(len, header.split())) if tight and numbers else None,
             )
         for line in lines:
             if line:
