@@ -278,6 +278,15 @@ def test_identify_on_files_that_people_have(
     assert expected in words and absent not in words
 
 
+def test_columns_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "votes.csv"
+    log.write_text("old,new,choice\nx,y,A\nx,y,A\nx,y,B\n")
+    assert "no columns for the two policies among old, new, choice" in fails(capsys, "bound", str(log))
+    assert "columns = 'old,new', expected first=NAME" in fails(capsys, "bound", str(log), "--columns", "old,new")
+    assert run("bound", str(log), "--columns", "first=old,second=new,winner=choice") == 0
+    assert "the winner is x" in capsys.readouterr().out
+
+
 def features(path: Path, rows: list[str]) -> str:
     file = path / "features.csv"
     file.write_text("policy,length,tone\n" + "\n".join(rows) + "\n")

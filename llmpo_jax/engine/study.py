@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
 from llmpo_jax.engine.workers import Arrays, Progress, chunk_size, layout, stream
+from llmpo_jax.machine import cores
 from llmpo_jax.spaces import space
 
 
@@ -222,7 +222,7 @@ def _run(
     todo = [(cell, [chunks[index] for index in indices]) for cell, chunks, indices in every if indices]
     total = len(cells) * plan.chunks[0][-1].stop
     finished = total - sum(len(_block(chunk)) for _, missing in todo for chunk in missing)
-    compiler = ThreadPoolExecutor(os.cpu_count())
+    compiler = ThreadPoolExecutor(cores())
     # The next programs are compiled side by side, and while the present one runs.
     for cell, missing in todo:
         compiler.submit(_compile, cell, sum(len(processes.share(_block(chunk))) for chunk in missing))
