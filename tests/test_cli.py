@@ -15,7 +15,9 @@ from rich.console import Console
 
 from llmpo_jax import cli
 from llmpo_jax.cli.study import Study, draw_or_say
+from llmpo_jax.engine.study import Arguments, prepare_cells
 from llmpo_jax.report import figures
+from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
 from tests.report.toy_study import make_study
 from tests.shared_files import shared
 
@@ -294,13 +296,15 @@ def features(path: Path, rows: list[str]) -> str:
 
 
 def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A linear instance is run in the structured space, all its samplers by default, without being told to."""
+    """A linear instance is run in the structured space without being told to, by default with all its samplers."""
     monkeypatch.chdir(tmp_path)
     asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--delta", "0.1", "0.01")
-    assert run("study", "linear-bradley-terry:8,3", *asked, "--budgets", "20", "50") == 0
+    asked = (*asked, "--budgets", "20", "50", "--samplers", "llm-po", "llm-po-oracle")
+    assert run("study", "linear-bradley-terry:8,3", *asked) == 0
     folder = tmp_path / "results" / "linear-bradley-terry-8-3"
-    samplers = pl.read_csv(folder / "summary.csv")["sampler"].unique(maintain_order=True).to_list()
-    assert samplers[:2] == ["llm-po", "llm-po-oracle"] and len(samplers) == 7
+    arguments = json.loads((folder / "manifest.json").read_text())["arguments"]
+    cells = prepare_cells(Arguments(**{**arguments, "samplers": ()}))
+    assert tuple(cell.prepared.sampler for cell in cells) == STRUCTURED_SAMPLERS.names()
     assert (folder / "figures" / "proportions.png").stat().st_size > 10_000
     assert "llm-po-oracle" in capsys.readouterr().out
 

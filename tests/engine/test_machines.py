@@ -37,16 +37,17 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_ENABLE_X64": "0"}
 def outcome(space: str) -> list[Any]:
     """What is compared: a run in this space, on the devices of this process."""
     if space == "structured":
-        model, sampler = models.instances.make("linear-bradley-terry", 8, 0, dimension=3), "llm-po"
+        model, procedure = models.instances.make("linear-bradley-terry", 8, 0, dimension=3), ("llm-po", "stylised")
     else:
-        model, sampler = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.1), "epsilon-greedy"
+        model = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.1)
+        procedure = "epsilon-greedy", "e-process"
     asked: dict[str, Any] = {"deltas": (0.1, 0.01), "budgets": (10, 100), "replications": 50, "max_comparisons": 600}
-    result = simulate(model, sampler, **asked)
+    result = simulate(model, *procedure, **asked)
     found = (result.stopping_time, result.recommendation, result.budget_recommendation, result.counts)
     return [jax.local_device_count(), *(each.tolist() for each in found)]
 
 
-@pytest.mark.parametrize(("devices", "space"), [(2, "unstructured"), (4, "structured")])
+@pytest.mark.parametrize(("devices", "space"), [(4, "unstructured"), (2, "structured")])
 def test_devices(devices: int, space: str) -> None:
     """The lanes split over several devices (here of the host) give what one device gives, bit for bit."""
     code = f"import json; from tests.engine.test_machines import outcome; print(json.dumps(outcome({space!r})))"
@@ -186,8 +187,8 @@ os.replace = dying
 """
 """Killed while the third chunk is written."""
 LONG = ("study", "bradley-terry-line:4", "--samplers", "round-robin", "random-pair", "--stopping", "stylised")
-LONG = (*LONG, "--delta", "1e-8", "--budgets", "50", "--replications", "800", "--name", "x", "--output")
-LONG_CHUNKS = 2 * 800 // 8
+LONG = (*LONG, "--delta", "1e-8", "--budgets", "50", "--replications", "480", "--name", "x", "--output")
+LONG_CHUNKS = 2 * 480 // 8
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,7 @@ def wait_for(chunks: Path, number: int) -> None:
 
 
 def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
-    """SIGKILL in the middle of writing, then five times at a random moment, each time resumed: in the end the tables
+    """SIGKILL in the middle of writing, then three times at a random moment, each time resumed: in the end the tables
     are those of an undisturbed run, and what was finished was never run again."""
     chunks = tmp_path / "killed" / "x" / "chunks"
     process = start(*LONG, str(tmp_path / "killed"), code=DYING)
@@ -216,7 +217,7 @@ def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> 
     kept = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")}
     assert len(kept) == 2
     moments = random.Random(0)
-    for _ in range(5):
+    for _ in range(3):
         process = start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS)
         wait_for(chunks, len(kept) + moments.randrange(20))
         time.sleep(moments.uniform(0, 0.05))
