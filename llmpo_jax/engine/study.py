@@ -246,7 +246,7 @@ def _block(chunk: Identity) -> range:
 
 
 def _seconds(plan: _Plan, started: float) -> float:
-    """Of work on the study until now: of all sessions that had something to run, each up to its last chunk at least."""
+    """Of work on the study until now: of all runs that had something to do, each up to its last chunk at least."""
     return round(plan.seconds + (time.monotonic() - started if any(plan.missing) else 0.0), 1)
 
 
