@@ -118,7 +118,9 @@ BAD_MATRICES = [
     ("0.5\n", ": mu has shape (1, 1), expected at least K = 2 policies"),
     (b"PK\x03\x04", " is a zip archive or an Excel workbook, expected text: save the sheet as CSV"),
     (b"\x1f\x8b\x08", ": damaged gzip file"),
-    (b"\xff\xfe0", ": 'utf-16-le' codec can't decode"),
+    (b"\xff\xfe0", " is no text ('utf-16-le' codec can't decode"),
+    (b"\x80PNG\x00\x00", " is no text (byte 0 at 4), expected CSV, JSON lines or Parquet"),
+    ('{"data": [{"a": 1}]}', ": no values but lists and objects, expected an object with plain values for each row"),
     ('a,b\n0.5,"0.7\n', ", line 2: unexpected end of data, expected quotes that are closed"),
 ]
 
@@ -189,6 +191,7 @@ LOGS = [
     "model_a,model_b,winner\nx,y,model_a\ny,z,tie\n",
     "model_b,model_a,winner\ny,x,MODEL_A\nz,y,Tie (bothbad)\n",
     "left,right,winner\nx,y,left\ny,z,draw\n",
+    ",model_a,model_b,winner,\n0,x,y,model_a,\n1,y,z,tie,\n",
     "model_1,model_2,verdict\nx,y,1\ny,z,tie\n",
     "player_1,player_2,winner\nx,y,player_1\ny,z,both_bad\n",
     "model_a,model_b,winner\nx,y,x\ny,z,tie\n",

@@ -43,6 +43,13 @@ SCHEMES = [
     ("first", "second", "FIRST", "SECOND", "equal"),
     ("model_a", "model_b", "", "", "tie"),  # the winner by name
 ]
+OTHERS = {
+    **dict.fromkeys(["", "id", "turn", "evaluation_order"], "0"),
+    **dict.fromkeys(["score_a", "score_b", "tokens_a", "rating_left"], "1"),
+    **dict.fromkeys(["question", "judge", "response_a", "response_b", "conversation_1"], "text, with; all\tkinds"),
+    **dict.fromkeys(["is_code", "anony", "tie_reason", "winner_reason", "prompt_b"], "False"),
+}
+"""Columns that say nothing of who won, and what they hold."""
 LOGS = 250
 
 
@@ -68,9 +75,15 @@ def test_no_log_is_read_the_wrong_way(tmp_path):
         names = rng.sample(NAMES, rng.randint(2, 5))
         pairs = [rng.sample(names, 2) for _ in range(rng.randint(1, 12))]
         results = [rng.choice([0, 0, 1, 2]) for _ in pairs]
-        rows = [[*p, labels[r] or p[r], "text, with; all\tkinds"] for p, r in zip(pairs, results, strict=True)]
+        others = rng.sample(sorted(OTHERS), rng.randint(0, 4))
+        order = rng.sample(range(3 + len(others)), 3 + len(others))
+        columns = [first_column, second_column, "winner", *others]
+        rows = [
+            [*p, labels[r] or p[r], *(OTHERS[name] for name in others)] for p, r in zip(pairs, results, strict=True)
+        ]
         path = tmp_path / "log"
-        path.write_bytes(written([first_column, second_column, "winner", "question"], rows, rng))
+        shuffled = [[row[place] for place in order] for row in (columns, *rows)]
+        path.write_bytes(written(shuffled[0], shuffled[1:], rng))
         try:
             log = models.read_battles(path)
         except ValueError as error:  # what could mean two things is refused

@@ -175,9 +175,9 @@ def _pair(header: Sequence[str], fits) -> tuple[int, int] | None:
     return pairs[0] if pairs else None
 
 
-def _only(header: Sequence[str], role: str, fits, preferred: str = "") -> int | None:
+def _only(header: Sequence[str], role: str, fits, preferred: str | None = None) -> int | None:
     """The column whose words fit, the `preferred` one before others; None where there is none."""
-    if preferred in header:
+    if preferred is not None and preferred in header:
         _check_single(header, preferred)
         return header.index(preferred)
     found = [index for index, column in enumerate(header) if fits(words(column))]

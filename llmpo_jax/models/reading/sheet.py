@@ -89,6 +89,8 @@ def read_sheet(path: str | os.PathLike[str]) -> Sheet:
         return _with_header(path, _as_text(pl.read_parquet(io.BytesIO(data))))
     text = _text(path, data).replace("\r\n", "\n").replace("\r", "\n")
     objects = _objects(path, text)
+    if objects is not None and not objects.width:
+        raise ValueError(f"{path}: no values but lists and objects, expected an object with plain values for each row")
     if objects is not None:
         return _with_header(path, objects)
     separator = _separator(text)
@@ -122,12 +124,15 @@ def _unpacked(path: str | os.PathLike[str], data: bytes) -> bytes:
 
 def _text(path: str | os.PathLike[str], data: bytes) -> str:
     """The text of a file, by its byte order mark, the zeros of UTF-16 without one, or what it decodes as."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[1:64]:
-        little = data.startswith(b"\xff\xfe") or (not data.startswith(b"\xfe\xff") and data[1:2] == b"\0")
+    marked, start = data.startswith((b"\xff\xfe", b"\xfe\xff")), data[:256]
+    if marked or start.count(0) > len(start) // 3:
+        little = data.startswith(b"\xff\xfe") or (not marked and data[1:2] == b"\0")
         try:
             return data.decode("utf-16-le" if little else "utf-16-be").removeprefix("\ufeff")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: {error}, expected text, in UTF-8 or UTF-16") from None
+            raise ValueError(f"{path} is no text ({error}), expected CSV or JSON lines, in UTF-8 or UTF-16") from None
+    if 0 in data:
+        raise ValueError(f"{path} is no text (byte 0 at {data.index(0):,}), expected CSV, JSON lines or Parquet")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
