@@ -13,7 +13,7 @@ import numpy as np
 from llmpo_jax.models.battles import Battles
 from llmpo_jax.models.preference import Tabular
 from llmpo_jax.models.reading.columns import Columns, find_columns
-from llmpo_jax.models.reading.matrices import is_matrix, matrix
+from llmpo_jax.models.reading.matrices import is_matrix, is_named_matrix, matrix
 from llmpo_jax.models.reading.sheet import Sheet, number, read_sheet
 from llmpo_jax.models.reading.verdicts import UnclearVerdict, outcomes
 
@@ -62,7 +62,7 @@ def holds_log(sheet: Sheet, columns: Mapping[str, str] | None = None) -> bool:
         find_columns(sheet.header, columns)
     except ValueError:
         return not is_matrix(sheet)
-    return sheet.header[1:] != sheet.frame.to_series(0)[1 : sheet.frame.width].to_list()
+    return not is_named_matrix(sheet)
 
 
 def log(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Battles:

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,15 +78,27 @@ def matrix(sheet: Sheet) -> Tabular | Battles:
 
 
 def is_matrix(sheet: Sheet) -> bool:
-    """Whether a sheet holds (or is meant to hold) a matrix: all but its first row and column are numbers.
+    """Whether a sheet holds (or is meant to hold) a matrix: all but its first row and column are numbers, or some are
+    and both have the same names."""
+    return any(_numbers(sheet)) if _named_twice(sheet) else all(_numbers(sheet))
 
-    Or the names of its first row and column are the same, so that the policies may be called anything.
-    """
+
+def is_named_matrix(sheet: Sheet) -> bool:
+    """Whether a sheet is surely a matrix, even if its policies are called like the columns of a log."""
+    return _named_twice(sheet) and all(_numbers(sheet))
+
+
+def _named_twice(sheet: Sheet) -> bool:
+    """Whether the first row and the first column have the same names."""
     frame = sheet.frame
-    if frame.width > 2 and sheet.header[1:] == frame.to_series(0)[1 : frame.width].to_list():
-        return True
+    return frame.height == frame.width > 2 and sheet.header[1:] == frame.to_series(0)[1:].to_list()
+
+
+def _numbers(sheet: Sheet) -> Iterator[bool]:
+    """Of each cell, those of the first row and column left out, whether it holds a number or nothing."""
+    frame = sheet.frame
     body = frame[1:, 1:] if frame.height > 1 and frame.width > 1 else frame
-    return all(_value(cell, sheet.separator) is not None for row in body.iter_rows() for cell in row)
+    return (_value(cell, sheet.separator) is not None for row in body.iter_rows() for cell in row)
 
 
 def _grid(sheet: Sheet) -> Grid:
