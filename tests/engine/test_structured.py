@@ -124,11 +124,11 @@ def test_other_units_and_bases_of_features() -> None:
     assert same.mean() >= 0.9
 
 
-EACH = [(sampler, "e-process") for sampler in STRUCTURED.samplers.names()]
-EACH += [("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"]
+PROCEDURES = [(sampler, "e-process") for sampler in STRUCTURED.samplers.names()]
+PROCEDURES += [("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"]
 
 
-@pytest.mark.parametrize(("sampler", "stopping"), EACH)
+@pytest.mark.parametrize(("sampler", "stopping"), PROCEDURES)
 def test_every_sampler_and_every_rule_runs(sampler: str, stopping: str) -> None:
     """On an easy instance each names a policy and is mostly right; those made for regret may starve some direction.
 
