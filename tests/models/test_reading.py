@@ -319,6 +319,10 @@ BAD_BATTLES = [
         ": no columns for the two policies among a_model, b_modell, winner; expected",
     ),
     ("model_a,model_b,wins\nx,y,tie\n", ": no column that tells the winner among model_a, model_b, wins; expected col"),
+    (
+        "model_a,model_b,win_rate_a,win_rate_b\nx,y,1,0\n",
+        ": no column that tells the winner among model_a, model_b, win_",
+    ),
     ("model_a,model_b,winner,winner\nx,y,tie,tie\n", ": column 'winner' is there 2 times, expected once"),
     ("model_a,model_b,verdict,label\nx,y,tie,tie\n", ": several columns may tell the winner: verdict, label; expected"),
     (

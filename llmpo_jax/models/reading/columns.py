@@ -31,8 +31,9 @@ _WINNER_COLUMNS = frozenset(
     words("winner outcome verdict result preference preferred choice chosen vote label judgment judgement decision")
 )
 _COUNT_WORDS = frozenset(words("win wins winner won"))
+_BESIDE_COUNT = _COUNT_WORDS | POLICY_WORDS | frozenset(words("n num number count total is"))
 _TIE_WORDS = frozenset(words("tie ties tied draw draws equal"))
-_BESIDE_TIE = _COUNT_WORDS | frozenset(words("is both n num number count model"))
+_BESIDE_TIE = _BESIDE_COUNT | {"both"}
 _VALID_COLUMNS = frozenset((("is", "valid"), ("valid",)))
 
 _EXPECTED = (
@@ -117,7 +118,7 @@ def find_columns(header: Sequence[str], given: Mapping[str, str] | None = None) 
         return Columns(*pair, named["winner"], tie=tie, valid=valid, digits=digits)
     verdict = _only(header, "winner", _tells_the_winner, preferred="winner")
     if verdict is None:
-        wins = _pair(header, lambda stem: bool(_COUNT_WORDS & set(stem)))
+        wins = _pair(header, lambda stem: bool(_COUNT_WORDS & set(stem)) and set(stem) <= _BESIDE_COUNT)
         if wins is None:
             raise ValueError(f"no column that tells the winner among {', '.join(header)}; {_EXPECTED}")
         return Columns(*pair, wins=wins, tie=tie, valid=valid)
