@@ -51,8 +51,8 @@ class Init:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         for path, text in written.items():
             path.write_text(text, encoding="utf-8")
-        console.print(f"{' and '.join(map(str, written))} written.", soft_wrap=True, markup=False)
-        console.print(f"Set url and model, then: llmpo-jax live run {self.file}", soft_wrap=True, markup=False)
+        console.print(f"{' and '.join(map(str, written))} written.", soft_wrap=True)
+        console.print(f"Set url and model, then: llmpo-jax live run {self.file}", soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Run:
                 experiment, f"llmpo-jax live run {self.file}", configured.judge_settings.in_words()
             )
         _speak(status)
-        console.print(f"{written[0]}, {written[1]}", soft_wrap=True, markup=False)
+        console.print(f"{written[0]}, {written[1]}", soft_wrap=True)
         if status.stop not in ENDED:
             raise ValueError(status.reason)
 
@@ -279,6 +279,6 @@ def _speak(status: Standing, table: bool = True) -> None:
     from llmpo_jax.report import live_words
 
     for line in live_words.lines(status):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if table:
         console.print(live_words.table(status))

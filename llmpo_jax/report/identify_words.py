@@ -14,7 +14,7 @@ from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.identification import Identification
 from llmpo_jax.models import Battles
 from llmpo_jax.models.battles import listed
-from llmpo_jax.report.console import Listing
+from llmpo_jax.report.listing import Listing
 from llmpo_jax.report.words import at_least, count
 from llmpo_jax.theory.independence import FALSE_ALARMS, JUDGES, SORTED, VERDICTS
 from llmpo_jax.theory.ranking import Ranking

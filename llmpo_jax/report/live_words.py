@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from llmpo_jax.live.protocol import STOPS, Standing, Status, Usage
+from llmpo_jax.report.listing import Listing
 from llmpo_jax.report.words import count
 from llmpo_jax.theory.intervals import clopper_pearson
 
@@ -97,17 +96,13 @@ def fate(standing: Standing, status: Status) -> str:
     return "leads" if standing.name == status.leader else f"{standing.evidence:.2f} nats"
 
 
-def table(status: Status) -> Table:
+def table(status: Status) -> Listing:
     """The policies for the terminal; names as they are, whole."""
     judged = any(standing.judged for standing in status.standings)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    shown.add_column("policy", overflow="fold")
-    shown.add_column("won - lost - tied", justify="right", no_wrap=True)
-    if judged:
-        shown.add_column("right (95 %)", justify="right", no_wrap=True)
-    shown.add_column("evidence against it", overflow="fold")
+    headers = [("policy", False), ("won - lost - tied", True), *([("right (95 %)", True)] if judged else [])]
+    lines = []
     for standing in ranked(status):
         strong = "bold green" if standing.name == status.winner else ""
         cells = [standing.name, record(standing), *([accuracy(standing)] if judged else []), fate(standing, status)]
-        shown.add_row(*(Text(cell, style=strong) for cell in cells))
-    return shown
+        lines.append([Text(cell, style=strong) for cell in cells])
+    return Listing([*headers, ("evidence against it", False)], lines)

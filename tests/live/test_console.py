@@ -251,4 +251,4 @@ def test_the_report_escapes_names(tmp_path) -> None:
         assert len(table) == 5 and any(r"a\|b" in line for line in table)
         assert "about this table of answers" in text
         assert "&lt;x&gt;" in written[1].read_text()
-        assert "right (95 %)" in str([column.header for column in live_words.table(experiment.status()).columns])
+        assert "right (95 %)" in str(live_words.table(experiment.status()).headers)
