@@ -21,12 +21,9 @@ MU = np.asarray(lp.win_probabilities(MODEL), float)
 FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
-UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()] + [
-    ("llm-po", rule, existence)
-    for rule in STOPPING_RULES.names()
-    for existence in ("assumed", "certify")
-    if (rule, existence) != ("e-process", "assumed")
-]
+UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()]
+UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule != "e-process"]
+UNSTRUCTURED += [("llm-po", "e-process", "certify")]
 STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
 ]

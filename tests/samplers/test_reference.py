@@ -106,7 +106,7 @@ def test_decisions_in_float32(sampler: str) -> None:
     assert found.same > 0.97
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS.names())
+@pytest.mark.parametrize("sampler", ["llm-po", "thompson", "rucb"])
 def test_decisions_do_not_depend_on_x64(sampler: str) -> None:
     """Whether JAX computes in double precision elsewhere changes nothing: not one random number, not one decision."""
     double = run(sampler, "cyclic", "assumed", jnp.float32)
