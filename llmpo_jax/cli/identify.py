@@ -64,7 +64,7 @@ class Identify:
     max_comparisons: int = 1_000_000
     """Where a replay is given up."""
     seed: int = 0
-    """Of the replays, and of the random orders with --order any."""
+    """Of the replays, of the random orders with --order any, and of the verdicts drawn where a judge only leans."""
 
     def run(self) -> None:
         from rich.console import Console
