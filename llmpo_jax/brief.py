@@ -1,9 +1,10 @@
-"""What things look like at the prompt: arrays by type and shape, in a line or two."""
+"""Things in brief: arrays by type and shape, the first of many names."""
 
 from __future__ import annotations
 
 import dataclasses
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -16,3 +17,9 @@ def brief(self: Any) -> str:
 def _value(value: Any) -> str:
     shape = getattr(value, "shape", ())
     return f"{value.dtype}{list(shape)}" if shape else reprlib.repr(value)
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -6,6 +6,10 @@ import contextlib
 import html
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 PERIOD = 0.1
 """Seconds between two drawings in a notebook."""
@@ -29,12 +33,18 @@ def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
         yield found
 
 
+def columns() -> tuple[ProgressColumn, ...]:
+    """What a bar in a terminal shows: what is done, how much of it, and for how long."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+    return TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+
+
 @contextlib.contextmanager
 def _in_terminal(console, description: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns(), console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=total)
         yield lambda done: progress.update(task, completed=done)
 

@@ -40,8 +40,7 @@ class Bound:
         from llmpo_jax.report.as_json import as_json
         from llmpo_jax.report.console import allocation_table
 
-        columns = models.columns_in(self.columns) if self.columns is not None else None
-        source = models.load(self.source, columns)
+        source = models.load(self.source, self.columns)
         missing = source.battles is not None and source.battles.never_compared
         if missing and models.condorcet_winner(source.model) is None:
             raise ValueError(

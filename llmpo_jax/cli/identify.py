@@ -80,8 +80,7 @@ class Identify:
         if self.next < 1:
             raise ValueError(f"next = {self.next}, expected at least 1")
         with Console(stderr=True, markup=False).status(Text(f"reading {self.battles}")) as status:
-            columns = models.columns_in(self.columns) if self.columns is not None else None
-            battles = models.read_battles(self.battles, columns)
+            battles = models.read_battles(self.battles, self.columns)
             features = models.features_for(models.empirical_model(battles), self.features) if self.features else None
             found = identify(
                 battles,

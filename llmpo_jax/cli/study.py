@@ -153,7 +153,7 @@ class Study:
 
     def _folder_name(self, arguments: Arguments) -> str:
         if self.name is None:
-            return "+".join(source.label for source in arguments.load())
+            return "+".join(source.label for source in arguments.loaded)
         if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
             raise ValueError(f"name = {self.name!r}, expected the name of one folder (--output says where it is kept)")
         return self.name

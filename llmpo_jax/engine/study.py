@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,7 @@ class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
     `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
-    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` names those of logs (`models.columns_in`).
+    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`.
     """
 
     sources: tuple[str, ...]
@@ -46,14 +47,14 @@ class Arguments:
     features: str | None = None
     columns: str | None = None
 
-    def load(self) -> list[models.Source]:
-        """The sources.
+    @functools.cached_property
+    def loaded(self) -> list[models.Source]:
+        """The sources, each read once.
 
         Raises:
             ValueError, OSError: one cannot be read.
         """
-        columns = models.columns_in(self.columns) if self.columns is not None else None
-        return [models.load(source, columns) for source in self.sources]
+        return [models.load(source, self.columns) for source in self.sources]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
         arguments.replications,
         arguments.seed,
     )
-    sources = arguments.load()
+    sources = arguments.loaded
     labels = [source.label for source in sources]
     if len(set(labels)) < len(labels):
         raise ValueError(f"sources name the same instance twice: {', '.join(labels)}")

@@ -22,7 +22,7 @@ from llmpo_jax.models.preference import (
     num_policies,
     policy_names,
 )
-from llmpo_jax.models.reading import columns_in, read_battles, read_matrix
+from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Source",
     "Tabular",
     "align_features",
-    "columns_in",
     "condorcet_winner",
     "empirical_model",
     "features_for",

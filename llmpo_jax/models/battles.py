@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from llmpo_jax.brief import brief
+from llmpo_jax.brief import brief, few
 from llmpo_jax.models.preference import Tabular
 
 #: Two policies by their numbers, the lower one first.
@@ -60,7 +60,7 @@ class Battles:
     @property
     def leaning(self) -> int:
         """Rows of which the judge only leans to one side."""
-        return int((~np.isin(self.outcome, (0.0, 0.5, 1.0))).sum())
+        return int(_leaning(self.outcome).sum())
 
     @property
     def never_compared(self) -> tuple[Pair, ...]:
@@ -81,10 +81,8 @@ class Battles:
     @property
     def parts(self) -> tuple[tuple[int, ...], ...]:
         """The policies by the parts into which the graph of the comparisons falls; one part where it is connected."""
-        from scipy.sparse.csgraph import connected_components  # slow to import, and seldom needed
-
-        number, label = connected_components(self.counts, directed=False)
-        return tuple(tuple(np.flatnonzero(label == part).tolist()) for part in range(number))
+        part = part_of_each(self.counts)
+        return tuple(tuple(np.flatnonzero(part == number).tolist()) for number in range(part.max() + 1))
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """The sum of `values` [n] over the battles of each ordered pair (first, second), [K, K]."""
@@ -93,15 +91,26 @@ class Battles:
         return sums
 
 
+def part_of_each(counts: np.ndarray) -> np.ndarray:
+    """int [K], the part of the graph of the comparisons [K, K] in which each policy is, numbered by the first in it."""
+    from scipy.sparse.csgraph import connected_components  # slow to import, and seldom needed
+
+    return connected_components(counts, directed=False)[1]
+
+
 def drawn(battles: Battles, seed: int) -> Battles:
     """The log with each row that only leans to one side drawn as a verdict, with the chance that it states.
 
     So a verdict of i against j is won by i with the mean of what the judge states, and what is proven of such verdicts
     is proven of that mean.
     """
-    leaning = ~np.isin(battles.outcome, (0.0, 0.5, 1.0))
-    chance = np.random.default_rng(seed).random(len(leaning))
-    return replace(battles, outcome=np.where(leaning, chance < battles.outcome, battles.outcome))
+    chance = np.random.default_rng(seed).random(len(battles.outcome))
+    verdict = np.where(_leaning(battles.outcome), chance < battles.outcome, battles.outcome)
+    return replace(battles, outcome=verdict)
+
+
+def _leaning(outcome: np.ndarray) -> np.ndarray:
+    return ~np.isin(outcome, (0.0, 0.5, 1.0))
 
 
 def _pairs(which: np.ndarray) -> tuple[Pair, ...]:
@@ -112,8 +121,7 @@ def _pairs(which: np.ndarray) -> tuple[Pair, ...]:
 
 def listed(pairs: Sequence[Pair], names: Sequence[str]) -> str:
     """The first pairs by name, and how many more there are."""
-    more = f" and {len(pairs) - SHOWN_PAIRS:,} more" if len(pairs) > SHOWN_PAIRS else ""
-    return ", ".join(f"{names[i]} - {names[j]}" for i, j in pairs[:SHOWN_PAIRS]) + more
+    return few([f"{names[i]} - {names[j]}" for i, j in pairs], SHOWN_PAIRS)
 
 
 def empirical_model(battles: Battles) -> Tabular:

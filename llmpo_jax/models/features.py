@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmpo_jax.brief import brief
+from llmpo_jax.brief import brief, few
 from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
 from llmpo_jax.models.reading import Row, number, read_sheet
+
+SHOWN_NAMES = 5
 
 _RANK_TOLERANCE = 1e-9
 """Singular values of the standardised features below this share of the largest one are rounding."""
@@ -198,8 +200,7 @@ def _check_named(path: str | os.PathLike[str], rows: list[Row], policies: Sequen
     """That a file of numbers alone, to be matched by name, does not begin with a feature."""
     numbers = all(number(cells[0]) is not None for _, cells in rows)
     if policies is not None and numbers and not {cells[0] for _, cells in rows} & set(policies):
-        some = ", ".join(policies[:5]) + ", ..." * (len(policies) > 5)
-        raise ValueError(f"{path}: no names of policies in the first column, expected {some}")
+        raise ValueError(f"{path}: no names of policies in the first column, expected {few(policies, SHOWN_NAMES)}")
 
 
 def align_features(names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str]) -> np.ndarray:
@@ -217,6 +218,5 @@ def align_features(names: Sequence[str] | None, features: np.ndarray, policies: 
     row = {name: index for index, name in enumerate(names)}
     missing = [policy for policy in policies if policy not in row]
     if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise ValueError(f"no features for {', '.join(missing[:5])}{more}, expected a row for every policy")
+        raise ValueError(f"no features for {few(missing, SHOWN_NAMES)}, expected a row for every policy")
     return features[[row[policy] for policy in policies]]

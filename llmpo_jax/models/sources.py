@@ -11,7 +11,7 @@ from typing import Any
 from llmpo_jax.models import instances
 from llmpo_jax.models.battles import Battles, rates
 from llmpo_jax.models.preference import PreferenceModel, Tabular
-from llmpo_jax.models.reading import holds_log, log, matrix, read_sheet
+from llmpo_jax.models.reading import columns_in, comparisons, read_sheet
 from llmpo_jax.registry import nearest
 
 
@@ -31,7 +31,7 @@ class Source:
     battles: Battles | None = None
 
 
-def load(source: str, columns: Mapping[str, str] | None = None) -> Source:
+def load(source: str, columns: Mapping[str, str] | str | None = None) -> Source:
     """The model that `source` describes.
 
     `NAME`, `NAME:K` or `NAME:K,parameter=value,...` is an instance (`cyclic:17,seed=3`; of the linear ones the
@@ -45,6 +45,7 @@ def load(source: str, columns: Mapping[str, str] | None = None) -> Source:
         that `read_matrix` or `read_battles` rejects, or a log without comparisons of a pair on which it hangs who the
         Condorcet winner is. Of other pairs that are missing a UserWarning tells.
     """
+    columns = columns_in(columns)
     name, _, arguments = source.partition(":")
     if name in instances.names():
         return Source(_label(source), _instance(source, name, arguments))
@@ -58,8 +59,7 @@ def load(source: str, columns: Mapping[str, str] | None = None) -> Source:
 
 def _from_file(path: str, columns: Mapping[str, str] | None) -> Source:
     """The model in a file; the win rates of a log stand for the truth."""
-    sheet = read_sheet(path)
-    found = log(sheet, columns) if holds_log(sheet, columns) else matrix(sheet)
+    found = comparisons(read_sheet(path), columns)
     label = _label(Path(path.removesuffix(".gz")).stem)
     if isinstance(found, Tabular):
         return Source(label, found)

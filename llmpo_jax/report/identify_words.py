@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.text import Text
 
+from llmpo_jax.brief import few
 from llmpo_jax.engine.audit import UNORDERED, Audit
 from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.identification import Identification
@@ -88,7 +89,7 @@ def log_in_words(battles: Battles, structured: bool = False) -> list[str]:
         lines.append(f"Never compared: {listed(battles.never_compared, names)}.")
     parts = battles.parts
     if len(parts) > 1:
-        shown = " | ".join(_some([names[k] for k in part]) for part in parts[:SHOWN_NAMES])
+        shown = " | ".join(few([names[k] for k in part], SHOWN_NAMES) for part in parts[:SHOWN_NAMES])
         more = " | ..." if len(parts) > SHOWN_NAMES else ""
         lines.append(f"The log falls into {len(parts)} parts that were never compared with each other: {shown}{more}.")
     return lines
@@ -104,7 +105,7 @@ def audit_in_words(found: Identification) -> list[str]:
     names, level = found.battles.names, f"at error level {found.delta:g}"
     lines = [] if found.audit.order == "log" else [ANY_ORDER]
     if len(found.left) > 1:
-        left = _some([names[k] for k in found.left])
+        left = few([names[k] for k in found.left], SHOWN_NAMES)
         lines.append(f"Undecided {level}: {len(found.left)} of {len(names)} policies are not refuted ({left}).")
         return [*lines, *_next_in_words(found)]
     if found.winner is None:
@@ -120,7 +121,7 @@ def audit_in_words(found: Identification) -> list[str]:
     )
     if not len(found.unproven):
         return [*lines, f"Proven without that assumption, too, {level}: {winner} beats every other policy."]
-    missing = _some([names[k] for k in found.unproven])
+    missing = few([names[k] for k in found.unproven], SHOWN_NAMES)
     lines.append(f"Not proven without that assumption: {winner} is not yet proven to beat {missing}.")
     return [*lines, *_next_in_words(found)]
 
@@ -182,12 +183,6 @@ def _alarm_in_words(audit: Audit) -> list[str]:
         f"What to do: {remedy}.",
         *([] if audit.alarm == SORTED else [joined]),
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def ranking_in_words(found: Ranking, structured: bool) -> list[str]:

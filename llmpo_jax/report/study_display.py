@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress, TimeRemainingColumn
+
+from llmpo_jax.progress import columns
 
 EVERY = 10.0
 """Seconds between two plain lines on one cell."""
@@ -23,8 +25,7 @@ def display(console: Console, clock: Callable[[], float] = time.monotonic) -> It
     if not console.is_terminal:
         yield _plain(console, clock)
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=console)
+    bar = Progress(*columns(), TimeRemainingColumn(), console=console)
     task = bar.add_task("starting")
 
     def show(label: str, finished: int, total: int) -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, expit, logit, ndtri
 
+from llmpo_jax.models.battles import part_of_each
 from llmpo_jax.theory.logistic import fit_linear_bradley_terry
 
 LEVEL = 0.95
@@ -86,7 +87,7 @@ def ranking(
     counts, wins = np.asarray(counts, np.float64), np.asarray(wins, np.float64)
     k = len(counts)
     if coordinates is None:
-        part, won = _parts(counts), _reached(wins > 0)
+        part, won = part_of_each(counts), _reached(wins > 0)
         half = np.where((counts > 0) & ~(won & won.T), 0.5, 0.0)
         credited, credit = counts + 2 * half, wins + half
         strength = _fitted(credited, credit, np.zeros(k), part)
@@ -117,12 +118,6 @@ def ranking(
         worst=1 + together.sum(axis=1) - ahead.sum(axis=1),
         fit=_fit(counts, wins, strength, k - unknown),
     )
-
-
-def _parts(counts: np.ndarray) -> np.ndarray:
-    """int [K], the part of each policy in the graph of the comparisons, numbered by their first policies."""
-    _, part = np.unique(_reached(counts > 0).argmax(axis=1), return_inverse=True)
-    return part
 
 
 def _reached(edges: np.ndarray) -> np.ndarray:

@@ -4,17 +4,16 @@ Every error is one line that names the file, the place in it, and what was expec
 """
 
 from llmpo_jax.models.reading.columns import columns_in
-from llmpo_jax.models.reading.logs import holds_log, log, read_battles
-from llmpo_jax.models.reading.matrices import matrix, read_matrix
+from llmpo_jax.models.reading.logs import comparisons, holds_log, read_battles
+from llmpo_jax.models.reading.matrices import read_matrix
 from llmpo_jax.models.reading.sheet import Row, Sheet, number, read_sheet
 
 __all__ = [
     "Row",
     "Sheet",
     "columns_in",
+    "comparisons",
     "holds_log",
-    "log",
-    "matrix",
     "number",
     "read_battles",
     "read_matrix",

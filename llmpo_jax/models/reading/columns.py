@@ -77,16 +77,18 @@ def _side_of(column: str) -> int | None:
     return None if found is None else found[1]
 
 
-def columns_in(text: str) -> dict[str, str]:
-    """The columns that a text like `first=old,second=new,winner=label` names; names may hold commas.
+def columns_in(given: Mapping[str, str] | str | None) -> Mapping[str, str] | None:
+    """The columns by role, also of a text like `first=old,second=new,winner=label`, whose names may hold commas.
 
     Raises:
       ValueError: another text, or a role named twice.
     """
-    parts = re.split(rf"(?:^|,)({'|'.join(ROLES)})=", text)
+    if not isinstance(given, str):
+        return given
+    parts = re.split(rf"(?:^|,)({'|'.join(ROLES)})=", given)
     named = dict(zip(parts[1::2], parts[2::2], strict=True))
     if parts[0] or not named or len(named) < len(parts) // 2:
-        raise ValueError(f"columns = {text!r}, expected first=NAME,second=NAME,winner=NAME or some of these")
+        raise ValueError(f"columns = {given!r}, expected first=NAME,second=NAME,winner=NAME or some of these")
     return named
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from llmpo_jax.models.battles import Battles
 from llmpo_jax.models.preference import Tabular
-from llmpo_jax.models.reading.columns import Columns, find_columns
+from llmpo_jax.models.reading.columns import Columns, columns_in, find_columns
 from llmpo_jax.models.reading.matrices import is_matrix, is_named_matrix, matrix
 from llmpo_jax.models.reading.sheet import Sheet, number, read_sheet
 from llmpo_jax.models.reading.verdicts import UnclearVerdict, outcomes
@@ -32,7 +32,7 @@ SELF, NAMELESS, INVALID, SILENT = (
 """Why rows are skipped."""
 
 
-def read_battles(path: str | os.PathLike[str], columns: Mapping[str, str] | None = None) -> Battles:
+def read_battles(path: str | os.PathLike[str], columns: Mapping[str, str] | str | None = None) -> Battles:
     """A log of comparisons, as arenas, judges and spreadsheets write it.
 
     Columns are known by their names: the policies (model_a and model_b, left and right, player_1 and player_2,
@@ -46,14 +46,19 @@ def read_battles(path: str | os.PathLike[str], columns: Mapping[str, str] | None
 
     Args:
       path: CSV (comma, semicolon, tab, bar), JSON lines or array, Parquet; also compressed by gzip.
-      columns: names of columns that are called otherwise, by "first", "second" and "winner".
+      columns: names of columns that are called otherwise, by "first", "second" and "winner"; or the same as a text,
+        `first=NAME,second=NAME,winner=NAME`.
 
     Raises:
       FileNotFoundError: no such file.
       ValueError: no comparisons, columns that are missing, there twice or ambiguous, a matrix of rates, or a winner
         that is unknown or may be either side.
     """
-    return log(read_sheet(path), columns)
+    columns = columns_in(columns)
+    found = comparisons(read_sheet(path), columns)
+    if isinstance(found, Tabular):
+        raise ValueError(f"{path}: a matrix of win rates, expected a log of comparisons (or numbers of wins)")
+    return found
 
 
 def holds_log(sheet: Sheet, columns: Mapping[str, str] | None = None) -> bool:
@@ -65,13 +70,14 @@ def holds_log(sheet: Sheet, columns: Mapping[str, str] | None = None) -> bool:
     return not is_named_matrix(sheet)
 
 
-def log(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Battles:
-    """The comparisons of a sheet, as `read_battles`."""
+def comparisons(sheet: Sheet, columns: Mapping[str, str] | None = None) -> Battles | Tabular:
+    """The comparisons of a sheet, or the rates where it is a matrix of them.
+
+    Raises:
+      ValueError: as `read_battles` and `read_matrix`.
+    """
     if not holds_log(sheet, columns):
-        found = matrix(sheet)
-        if isinstance(found, Tabular):
-            raise ValueError(f"{sheet.path}: a matrix of win rates, expected a log of comparisons (or numbers of wins)")
-        return found
+        return matrix(sheet)
     try:
         roles = find_columns(sheet.header, columns)
     except ValueError as error:

@@ -89,8 +89,6 @@ def read_sheet(path: str | os.PathLike[str]) -> Sheet:
         return _with_header(path, _as_text(pl.read_parquet(io.BytesIO(data))))
     text = _text(path, data).replace("\r\n", "\n").replace("\r", "\n")
     objects = _objects(path, text)
-    if objects is not None and not objects.width:
-        raise ValueError(f"{path}: no values but lists and objects, expected an object with plain values for each row")
     if objects is not None:
         return _with_header(path, objects)
     separator = _separator(text)
@@ -195,6 +193,8 @@ def _with_header(path: str | os.PathLike[str], frame: pl.DataFrame) -> Sheet:
     """The names of the columns as a first row, as text files have them."""
     import polars as pl
 
+    if not frame.width:
+        raise ValueError(f"{path}: no values but lists and objects, expected an object with plain values for each row")
     header = pl.DataFrame([frame.columns], schema=frame.schema, orient="row")
     return _sheet(path, pl.concat([header, frame]), "", first=-1)
 
