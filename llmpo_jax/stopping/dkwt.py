@@ -122,6 +122,6 @@ def _thresholds(problem: Problem, delta: float) -> Thresholds:
 DKWT = StoppingRule(_init, _update, _evidence, _verdict, _thresholds, proven=True, told=True)
 """Stop when the tournament of the level at hand is over, and name its last champion.
 
-delta-PAC on every instance with a Condorcet winner, by the argument at the top of this module. Its evidence is no number
-of nats but a standing: 0, `WAITING` or `OUT`.
+delta-PAC on every instance with a Condorcet winner, by the argument at the top of this module. Its evidence is no
+number of nats but a standing: 0, `WAITING` or `OUT`.
 """
