@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import jax
@@ -117,6 +118,7 @@ def prepare(
     given = None if features is None else np.asarray(models.floating("features", features), np.float64)
     sampler_name, chosen = _chosen("sampler", sampler, Sampler, assumed.samplers)
     stopping_name, rule = _chosen("stopping", stopping, StoppingRule, assumed.stopping)
+    settings = _asked_of(sampler_name, chosen.told, stopping_name, rule.told, settings)
     mu = models.host_probabilities(model)
     known = _identified(model, given, settings) if assumed is STRUCTURED else None
     bound = bounds.over_space(model, assumed.name, settings.existence, given)
@@ -157,6 +159,23 @@ def _chosen(argument: str, given: Any, kind: type[T], registry: Registry[T]) -> 
     return given, registry.get(given)
 
 
+def _asked_of(sampler: str, budget: bool, stopping: str, level: bool, settings: Settings) -> Settings:
+    """The settings without what a procedure says nothing of: one that is told its budget has no levels, nor one that is
+    told its level budgets."""
+    if budget and level:
+        raise ValueError(
+            f"sampler {sampler!r} is told its budget and stopping rule {stopping!r} its level, "
+            "expected one of them that is told nothing"
+        )
+    if budget and not settings.budgets:
+        raise ValueError(f"budgets is empty, expected at least one budget, as sampler {sampler!r} is told its budget")
+    if level and not settings.deltas:
+        raise ValueError(f"deltas is empty, expected at least one level, as stopping rule {stopping!r} is told it")
+    if budget:
+        return replace(settings, deltas=())
+    return replace(settings, budgets=()) if level else settings
+
+
 def _identified(model: models.PreferenceModel, features: np.ndarray | None, settings: Settings) -> models.Identified:
     if settings.existence != "assumed":
         raise ValueError(
@@ -178,6 +197,7 @@ def make_plan(procedure: Procedure, mu: np.ndarray, settings: Settings) -> Plan:
         budgets=jnp.asarray(settings.budgets, jnp.int32),
         horizon=jnp.asarray(max(settings.budgets, default=0), jnp.int32),
         max_comparisons=jnp.asarray(settings.max_comparisons, jnp.int32),
+        nats=_rounded_up([-math.log(delta) for delta in settings.deltas]),
     )
 
 
