@@ -38,7 +38,7 @@ STAGES = 12
 _LONGEST = 2.0**31 - 128
 """The largest int32 that is a float32."""
 _ROUNDING = 1 + 2.0**-20
-"""float32 computes a length to 5e-7 of its size: constant, level and sum are right to 6e-8, the logarithm to 2.4e-7."""
+"""float32 computes a length to 3e-7 of its size: constant, sum and product are each right to 6e-8."""
 
 WAITING, OUT = 1.0, 2.0
 """Evidence against policies that have yet to meet the champion, and against those that have lost; 0 for contestants."""
@@ -63,11 +63,11 @@ class Tournament(NamedTuple):
 
 
 def lengths(problem: Problem) -> jax.Array:
-    """int32 [STAGES], the comparisons n_s of stages 1, 2, ... of a duel at `problem.level` / K."""
+    """int32 [STAGES], the comparisons n_s of stages 1, 2, ... of a duel at gamma = delta / K."""
     stages = np.arange(1, STAGES + 1)
     constants = np.log(2 * np.pi**2 * stages**2 * problem.num_policies / 3).astype(np.float32)
     scale = (8 * 4.0 ** (stages + 1) * _ROUNDING).astype(np.float32)
-    exact = jnp.ceil(scale * (constants - jnp.log(problem.level)))
+    exact = jnp.ceil(scale * (constants + problem.nats))
     return jnp.minimum(exact, jnp.float32(_LONGEST)).astype(jnp.int32)
 
 
