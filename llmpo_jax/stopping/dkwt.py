@@ -64,6 +64,7 @@ class Tournament(NamedTuple):
 
 def lengths(problem: Problem) -> jax.Array:
     """int32 [STAGES], the comparisons n_s of stages 1, 2, ... of a duel at gamma = delta / K."""
+    assert problem.nats is not None
     stages = np.arange(1, STAGES + 1)
     constants = np.log(2 * np.pi**2 * stages**2 * problem.num_policies / 3).astype(np.float32)
     scale = (8 * 4.0 ** (stages + 1) * _ROUNDING).astype(np.float32)
