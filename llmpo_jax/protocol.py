@@ -185,7 +185,7 @@ def the_key(problem: Problem, key: jax.Array) -> jax.Array:
 
 
 class Sampler(NamedTuple):
-    """What chooses the next pair. It never sees delta, so one run serves every delta (and every budget, unless it is told).
+    """What chooses the next pair. It never sees delta: one run serves every delta, and every budget unless it is told.
 
     Attributes:
         init: `problem -> state`, any pytree.
