@@ -26,8 +26,9 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "dkwt",
 ]
-StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
+StoppingName = Literal["dkwt", "e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""
 
 

@@ -449,6 +449,11 @@ def _rucb(record: Record, evidence: np.ndarray, champion: Any, draw: Any, ties: 
     return first, ties.smallest(-upper[:, first], barred=first), champion
 
 
+def _two_least(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
+    first = ties.least_refuted(evidence)
+    return first, ties.least_refuted(evidence, barred=first), state
+
+
 class SamplerReference(NamedTuple):
     """`draw(key, K, dtype)` is all that the sampler takes from its key, whatever the record."""
 
@@ -466,6 +471,7 @@ SAMPLERS: dict[str, SamplerReference] = {
     "epsilon-greedy": SamplerReference(_nothing, _epsilon_greedy_draw, _epsilon_greedy),
     "thompson": SamplerReference(_nothing, _thompson_draw, _thompson),
     "rucb": SamplerReference(_nothing, _rucb_draw, _rucb),
+    "dkwt": SamplerReference(_nothing, _no_draw, _two_least),
 }
 
 

@@ -55,7 +55,7 @@ class Study:
     """What chooses the pairs; by default all samplers of the policy space."""
     stopping: tuple[str, ...] = ("e-process", "stylised")
     """When to stop: e-process, kaufmann-koolen (unstructured) and mixture (structured) are proven, stylised is what
-    papers plot and is not."""
+    papers plot and is not; dkwt (unstructured, proven) is the end of the tournament that the sampler dkwt plays."""
     assume: Literal["unstructured", "structured"] | None = None
     """Policy space that the procedures assume; by default structured for linear instances and with --features."""
     features: str | None = None

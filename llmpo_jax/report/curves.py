@@ -39,13 +39,19 @@ def banded(rates: pl.DataFrame) -> list[str]:
 
 
 def correct_selection(findings: Findings, width: str) -> Drawing | None:
-    """Probability of correct selection against budget; None without budgets or without a winner to select."""
+    """Probability of correct selection against budget; None without budgets or without a winner to select.
+
+    A panel for each stopping rule but those that are told their level: no budget is asked of them.
+    """
     if not findings.budgets or not findings.has_winner:
         return None
     rates = selection_rates(findings)
+    rules = [rule for rule in findings.rules if rule in rates["stopping"]]
+    if not rules:
+        return None
     bands = banded(rates)
-    figure, panels = style.new_figure(findings.rules, width, _height(findings))
-    for panel, rule in zip(panels, findings.rules, strict=True):
+    figure, panels = style.new_figure(rules, width, _height(findings))
+    for panel, rule in zip(panels, rules, strict=True):
         _selection_lines(panel, rates.filter(pl.col("stopping") == rule), findings, bands)
     shown = [*rates["rate"], *rates.filter(pl.col("sampler").is_in(bands))["low"]]
     panels[0].set_ylim(math.floor(10 * min(shown)) / 10 - 0.02, 1.02)
@@ -53,7 +59,7 @@ def correct_selection(findings: Findings, width: str) -> Drawing | None:
     style.label_axes(panels, "budget [comparisons]", "probability of correct selection")
     label_ends(
         figure,
-        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, findings.rules, strict=True)},
+        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, rules, strict=True)},
     )
     caption = (
         f"Probability of correct selection against the budget ({findings.setting}). "

@@ -122,6 +122,7 @@ _STYLES = {
     "epsilon-greedy": Style("#009E73", (4, 2), "P"),
     "thompson": Style("#0072B2", (), "X"),
     "rucb": Style("#3A98E6", (7, 2), "h"),
+    "dkwt": Style("#7A7A00", (1, 1, 4, 1), "H"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.
 _MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")
@@ -133,6 +134,7 @@ RULES: dict[str, tuple[tuple[float, ...], str]] = {
     "kaufmann-koolen": ((6, 1.5), "^"),
     "mixture": ((6, 1.5, 1, 1.5), "D"),
     "stylised": ((1.5, 1.2), "s"),
+    "dkwt": ((3, 1, 1, 1), "v"),
 }
 """Dashes and marker of the stopping rules, for where one colour stands for a sampler under several."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmpo_jax import registry
 from llmpo_jax.protocol import Sampler
 from llmpo_jax.samplers import baselines, tracking
+from llmpo_jax.samplers.dkwt import DKWT
 from llmpo_jax.samplers.llm_po import LLM_PO
 
 SAMPLERS: registry.Registry[Sampler] = registry.Registry("sampler")
@@ -16,3 +17,4 @@ SAMPLERS.register("random-pair", baselines.RANDOM_PAIR)
 SAMPLERS.register("epsilon-greedy", baselines.EPSILON_GREEDY)
 SAMPLERS.register("thompson", baselines.THOMPSON)
 SAMPLERS.register("rucb", baselines.RUCB)
+SAMPLERS.register("dkwt", DKWT)

@@ -22,7 +22,7 @@ FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
 UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()]
-UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule != "e-process"]
+UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule not in ("e-process", "dkwt")]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]
 STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
@@ -210,6 +210,7 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"features": np.ones((3, 2))}, "features has shape (3, 2), expected one row for each of the 2"),
         ({"features": np.ones((2, 2))}, "features"),
         ({"features": np.eye(2), "sampler": "llm-po-oracle"}, "told the truth"),
+        ({"stopping": "dkwt"}, "weighs no evidence"),
         ({"features": np.eye(2), "existence": "certify"}, "expected 'assumed'"),
     ],
 )

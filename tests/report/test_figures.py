@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
@@ -74,6 +75,14 @@ def test_panels_say_which_rule_is_proven(findings: stored.Findings) -> None:
     assert titles == ["e-process (proven)", "stylised (heuristic)"]
     assert style.rule_label("kaufmann-koolen") == "kaufmann-koolen (proven)"
     assert style.rule_label("custom") == "custom"
+
+
+def test_a_rule_of_which_no_budget_is_asked_has_no_panel(findings: stored.Findings) -> None:
+    for number, rules in enumerate(([RULES[0]], [])):
+        asked = findings.table.filter(pl.col("budget").is_null() | pl.col("stopping").is_in(rules))
+        drawing = curves.correct_selection(dataclasses.replace(findings, table=asked), "page")
+        assert (drawing is None) == bool(number)
+        assert drawing is None or [panel.get_title() for panel in drawing.figure.axes] == ["e-process (proven)"]
 
 
 @pytest.mark.parametrize("width", style.WIDTHS)

@@ -327,7 +327,7 @@ def test_assumed_needs_all_but_one_refuted() -> None:
 
 
 @pytest.mark.parametrize("existence", ["assumed", "certify"])
-@pytest.mark.parametrize("name", STOPPING_RULES.names())
+@pytest.mark.parametrize("name", [name for name in STOPPING_RULES.names() if not STOPPING_RULES.get(name).told])
 def test_thresholds_rise_as_delta_falls(name: str, existence: str) -> None:
     """A threshold that fell with delta would let a run stop earlier at the stricter level."""
     deltas = [0.9, 0.5, 0.1, 0.01, 1e-10, 1e-50, 1e-300]
