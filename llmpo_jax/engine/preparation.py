@@ -91,7 +91,7 @@ class Prepared:
 
 def default_space(model: models.PreferenceModel) -> SpaceName:
     """The policy space that a model belongs to: structured for `LinearBradleyTerry`."""
-    return "structured" if isinstance(model, models.LinearBradleyTerry) else "unstructured"
+    return "structured" if isinstance(models.untied(model), models.LinearBradleyTerry) else "unstructured"
 
 
 def prepare(

@@ -13,6 +13,7 @@ from llmpo_jax.models.features import (
 )
 from llmpo_jax.models.given import condorcet_winner, given, win_probabilities
 from llmpo_jax.models.linear import LinearBradleyTerry
+from llmpo_jax.models.pairs import pair_costs
 from llmpo_jax.models.preference import (
     BradleyTerry,
     PreferenceModel,
@@ -24,6 +25,7 @@ from llmpo_jax.models.preference import (
 )
 from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
+from llmpo_jax.models.tied import Tied, tie_probabilities, untied
 
 __all__ = [
     "Battles",
@@ -33,6 +35,7 @@ __all__ = [
     "PreferenceModel",
     "Source",
     "Tabular",
+    "Tied",
     "align_features",
     "condorcet_winner",
     "empirical_model",
@@ -46,9 +49,12 @@ __all__ = [
     "load",
     "num_policies",
     "one_hot",
+    "pair_costs",
     "policy_names",
     "read_battles",
     "read_features",
     "read_matrix",
+    "tie_probabilities",
+    "untied",
     "win_probabilities",
 ]

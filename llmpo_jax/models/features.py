@@ -12,6 +12,7 @@ from llmpo_jax.brief import brief, few
 from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
 from llmpo_jax.models.reading import Row, number, read_sheet
+from llmpo_jax.models.tied import untied
 
 SHOWN_NAMES = 5
 
@@ -128,11 +129,12 @@ def identify_features(model: PreferenceModel, features: np.ndarray | None = None
       ValueError: features of another shape or as `identified`, or none for a model that has none of its own.
     """
     if features is None:
-        if isinstance(model, BradleyTerry):
+        own = untied(model)
+        if isinstance(own, BradleyTerry):
             return one_hot(model.num_policies)
-        if not isinstance(model, LinearBradleyTerry):
+        if not isinstance(own, LinearBradleyTerry):
             raise ValueError("the model has no features, expected features [K, d] with assume = 'structured'")
-        features = np.asarray(model.features)
+        features = np.asarray(own.features)
     shape = np.shape(features)
     if len(shape) != 2 or shape[0] != model.num_policies:
         raise ValueError(f"features has shape {shape}, expected one row for each of the {model.num_policies} policies")
