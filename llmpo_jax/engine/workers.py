@@ -13,7 +13,7 @@ import numpy as np
 
 from llmpo_jax.engine import lanes as lanes_module
 from llmpo_jax.engine.lanes import BATCH, GROUPS, SLOTS, Fresh
-from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.engine.replication import Outcome, Plan, Procedure
 from llmpo_jax.machine import cores, on_cpu
 from llmpo_jax.protocol import CENSORED
 
@@ -29,11 +29,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Arrays:
-    """What comes out of a run: see `Result`; `counts` are sums over groups of replications, int64 [GROUPS, K, K]."""
+    """What comes out of a run: see `Result`; `counts` are sums over groups of replications, int64 [GROUPS, K, K].
+
+    `stopping_cost` is zero where nothing is known of costs.
+    """
 
     stopping_time: np.ndarray
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
+    stopping_cost: np.ndarray
     counts: np.ndarray
     simulated: int
 
@@ -43,7 +47,7 @@ class Arrays:
         return Arrays(
             *(
                 np.concatenate([getattr(part, name) for part in parts])
-                for name in ("stopping_time", "recommendation", "budget_recommendation")
+                for name in ("stopping_time", "recommendation", "budget_recommendation", "stopping_cost")
             ),
             counts=np.sum([part.counts for part in parts], axis=0),
             simulated=sum(part.simulated for part in parts),
@@ -126,6 +130,7 @@ class _Queue:
                 stopping_time=np.full((len(chunk), deltas), CENSORED, np.int64),
                 recommendation=np.full((len(chunk), deltas), CENSORED, np.int64),
                 budget_recommendation=np.full((len(chunk), budgets), CENSORED, np.int64),
+                stopping_cost=np.zeros((len(chunk), deltas)),
                 counts=np.zeros((GROUPS, k, k), np.int64),
                 simulated=0,
             )
@@ -212,15 +217,15 @@ class _Queue:
             self._arrays[min(self._oldest, len(self._arrays) - 1)].simulated += simulated
             self._simulated += simulated
 
-    def put(self, positions: np.ndarray, outcome: tuple[np.ndarray, ...]) -> None:
-        """Store the outcomes of finished replications (arrays with the lanes in front)."""
+    def put(self, positions: np.ndarray, outcome: Outcome) -> None:
+        """Store the outcomes of finished replications (NumPy arrays with the lanes in front)."""
         with self._changed:
             for index in np.unique(self._chunk[positions]):
                 mine = self._chunk[positions] == index
                 rows = positions[mine] - (self._ends[index] - len(self._arrays[index].stopping_time))
-                self._arrays[index].stopping_time[rows] = outcome[0][mine]
-                self._arrays[index].recommendation[rows] = outcome[1][mine]
-                self._arrays[index].budget_recommendation[rows] = outcome[2][mine]
+                for name, values in outcome._asdict().items():
+                    if values is not None:
+                        getattr(self._arrays[index], name)[rows] = values[mine]
                 self._left[index] -= len(rows)
                 if not self._left[index]:
                     self._complete.append(int(index))
@@ -255,7 +260,7 @@ def _work(queue: _Queue, procedure: Procedure, plan: Plan, program: lanes_module
         done = over & (positions >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
         if done.any():
-            queue.put(positions[done], tuple(np.asarray(x)[done] for x in lanes.outcome))
+            queue.put(positions[done], jax.tree.map(lambda x: np.asarray(x)[done], lanes.outcome))
         queue.report()
         positions = np.where(over, -1, positions)
         free = over
