@@ -26,6 +26,7 @@ from llmpo_jax.models.preference import (
 from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
 from llmpo_jax.models.tied import Tied, tie_probabilities, untied
+from llmpo_jax.models.ties_and_costs import load_costs, load_ties, with_ties
 
 __all__ = [
     "Battles",
@@ -47,6 +48,8 @@ __all__ = [
     "identify_features",
     "instances",
     "load",
+    "load_costs",
+    "load_ties",
     "num_policies",
     "one_hot",
     "pair_costs",
@@ -57,4 +60,5 @@ __all__ = [
     "tie_probabilities",
     "untied",
     "win_probabilities",
+    "with_ties",
 ]

@@ -58,6 +58,12 @@ class Battles:
         return self._sums((self.outcome == 1).astype(np.int64)) + self._sums((self.outcome == 0).astype(np.int64)).T
 
     @property
+    def ties(self) -> np.ndarray:
+        """Comparisons of each pair that ended in a tie, [K, K] int, symmetric."""
+        ties = self._sums((self.outcome == 0.5).astype(np.int64))
+        return ties + ties.T
+
+    @property
     def leaning(self) -> int:
         """Rows of which the judge only leans to one side."""
         return int(_leaning(self.outcome).sum())
@@ -107,6 +113,13 @@ def drawn(battles: Battles, seed: int) -> Battles:
     chance = np.random.default_rng(seed).random(len(battles.outcome))
     verdict = np.where(_leaning(battles.outcome), chance < battles.outcome, battles.outcome)
     return replace(battles, outcome=verdict)
+
+
+def without_ties(battles: Battles) -> Battles:
+    """The comparisons of a log that did not end in a tie."""
+    kept = battles.outcome != 0.5
+    first, second, outcome = (values[kept] for values in (battles.first, battles.second, battles.outcome))
+    return replace(battles, first=first, second=second, outcome=outcome)
 
 
 def _leaning(outcome: np.ndarray) -> np.ndarray:

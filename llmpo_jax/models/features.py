@@ -156,12 +156,13 @@ def features_for(model: PreferenceModel, path: str | os.PathLike[str]) -> np.nda
 
 
 def read_features(
-    path: str | os.PathLike[str], policies: Sequence[str] | None = None
+    path: str | os.PathLike[str], policies: Sequence[str] | None = None, what: str = "features"
 ) -> tuple[tuple[str, ...] | None, np.ndarray]:
     """A table with one row per policy: its name, then its features.
 
     The first row may be a header: it has something else than a number after its first cell. A file of numbers alone
-    has names in its first column where `policies` are given, which may be called by numbers, and none where not.
+    has names in its first column where `policies` are given, which may be called by numbers, and none where not. What
+    the numbers are is said by `what`, for messages.
 
     Returns:
       The names, or None, and the features [K, d].
@@ -178,9 +179,7 @@ def read_features(
     rows = rows[header:]
     _check_named(path, rows, policies if named else None)
     if len(rows) < 2 or width < 1 + named:
-        raise ValueError(
-            f"{path}: too little, expected at least 2 rows, one per policy, with its name and its features"
-        )
+        raise ValueError(f"{path}: too little, expected at least 2 rows, one per policy, with its name and its {what}")
     names: list[str] = []
     features = np.empty((len(rows), width - named))
     for index, (line, cells) in enumerate(rows):
@@ -205,7 +204,9 @@ def _check_named(path: str | os.PathLike[str], rows: list[Row], policies: Sequen
         raise ValueError(f"{path}: no names of policies in the first column, expected {few(policies, SHOWN_NAMES)}")
 
 
-def align_features(names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str]) -> np.ndarray:
+def align_features(
+    names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str], what: str = "features"
+) -> np.ndarray:
     """The rows of `features` in the order of `policies` [K]; rows of other policies are left out.
 
     Raises:
@@ -220,5 +221,5 @@ def align_features(names: Sequence[str] | None, features: np.ndarray, policies: 
     row = {name: index for index, name in enumerate(names)}
     missing = [policy for policy in policies if policy not in row]
     if missing:
-        raise ValueError(f"no features for {few(missing, SHOWN_NAMES)}, expected a row for every policy")
+        raise ValueError(f"no {what} for {few(missing, SHOWN_NAMES)}, expected a row for every policy")
     return features[[row[policy] for policy in policies]]
