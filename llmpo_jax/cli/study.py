@@ -65,11 +65,11 @@ class Study:
     columns: str | None = None
     """Columns of a log with names of their own, by role: first=NAME,second=NAME,winner=NAME or some of these."""
     ties: str | None = None
-    """Chance that a comparison ends in a tie: a number, or a file with one for each pair. Win rates are then those of the
-    comparisons that do not."""
+    """Chance that a comparison ends in a tie: a number, or a file with a matrix of them. Win rates are then those of
+    the others."""
     costs: str | None = None
-    """File with what a comparison costs: a row for each policy, name and cost, of which a pair costs the sum, or a matrix.
-    Tables, figures and the bound are then in units of cost; budgets stay numbers of comparisons."""
+    """File with what comparisons cost: a row for each policy, name and cost, of which a pair costs the sum, or a
+    matrix. Tables, figures and the bound are then in units of cost; budgets stay numbers of comparisons."""
     delta: tuple[float, ...] = (0.1, 0.05, 0.01)
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS

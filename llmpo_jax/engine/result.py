@@ -58,13 +58,14 @@ class Result:
     Attributes:
         model, assume, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run; `assume` is
             the policy space that the procedure assumed.
-        time: T*, comparisons per nat (units of cost per nat where there are `costs`), over the assumed space; None where
-            the model has no Condorcet winner or lies outside of that space.
+        time: T*, comparisons per nat (where there are `costs`, units of cost per nat), over the assumed space; None
+            where the model has no Condorcet winner or lies outside of that space.
         certified: at most T*, by the certificate of its solver (0 where it has none); None likewise.
         proportions: float64 [K, K] upper triangle, the optimal proportions; None likewise.
         costs: float64 [K, K], what a comparison of each pair costs; None where it was not said.
         stopping_time: int64 [R, D] comparisons, -1 where the limit came first (censored).
-        stopping_cost: float64 [R, D], what they cost, to 6e-8 of it; until the limit where censored. None without costs.
+        stopping_cost: float64 [R, D], what they cost, to 1e-7 of it; until the limit where censored. None without
+            costs.
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
         budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
         counts: float64 [K, K] upper triangle, mean comparisons of each pair until the stop at the last delta.

@@ -97,10 +97,10 @@ def simulate(  # pyright: ignore[reportInconsistentOverload]
             and where `features` are given. A model outside of the assumed space voids the guarantee: to be studied.
         features: [K, d], what the structured procedure takes the features to be. By default those of
             `LinearBradleyTerry`; one-hot for `BradleyTerry`. Only their differences matter, not their units or basis.
-        costs: what a comparison costs, in any unit: [K] by policy, so that a pair costs the sum of its two, or [K, K] by
-            pair, symmetric. The procedure is told (`llm-po` then chooses by information per cost), and means, bound and
-            ratios of the result are in units of cost. Budgets and `max_comparisons` stay numbers of comparisons, the
-            ties of an `llmpo_jax.Tied` model among them.
+        costs: what a comparison costs, in any unit: [K] by policy, so that a pair costs the sum of its two, or [K, K]
+            by pair, symmetric. The procedure is told (`llm-po` then chooses by information per cost), and means, bound
+            and ratios of the result are in units of cost. Budgets and `max_comparisons` stay numbers of comparisons,
+            the ties of an `llmpo_jax.Tied` model among them.
         seed: of all randomness.
         first_replication: number of the first replication, to extend an earlier run with the same seed.
         progress: True for a bar, in a terminal or a notebook; or a function of one's own, called as

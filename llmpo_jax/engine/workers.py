@@ -218,7 +218,7 @@ class _Queue:
             self._simulated += simulated
 
     def put(self, positions: np.ndarray, outcome: Outcome) -> None:
-        """Store the outcomes of finished replications (NumPy arrays with the lanes in front)."""
+        """Store the outcomes of finished replications (arrays with the lanes in front)."""
         with self._changed:
             for index in np.unique(self._chunk[positions]):
                 mine = self._chunk[positions] == index
@@ -260,7 +260,7 @@ def _work(queue: _Queue, procedure: Procedure, plan: Plan, program: lanes_module
         done = over & (positions >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
         if done.any():
-            queue.put(positions[done], jax.tree.map(lambda x: np.asarray(x)[done], lanes.outcome))
+            queue.put(positions[done], Outcome(*(x if x is None else np.asarray(x)[done] for x in lanes.outcome)))
         queue.report()
         positions = np.where(over, -1, positions)
         free = over

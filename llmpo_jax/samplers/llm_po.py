@@ -52,18 +52,28 @@ def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, r
 
 
 def decided_costs(problem: Problem, statistics: Statistics, rival: jax.Array, row: jax.Array) -> jax.Array:
-    """[K], what a decided comparison of `rival` with each opponent costs; comparisons where costs are not known.
-
-    The share of comparisons that are decided is estimated with `TIE_PRIOR` pseudo-comparisons at the share of all pairs
-    together.
-    """
-    costs = jnp.ones(problem.num_policies, problem.dtype) if problem.costs is None else problem.costs[rival]
+    """[K], what a decided comparison of `rival` with each opponent costs; in comparisons where costs are not known."""
+    costs = jnp.ones(problem.num_policies) if problem.costs is None else vectors.take(problem.costs, rival)
+    costs = costs.astype(problem.dtype)
     if statistics.ties is None:
-        return costs.astype(problem.dtype)
-    n, ties = row[:, 0] + row[:, 1], vectors.take(statistics.ties, rival).astype(problem.dtype)
-    decided = jnp.sum(statistics.wins).astype(problem.dtype)
-    share = TIE_PRIOR * (decided + 1) / (statistics.t.astype(problem.dtype) + 1)
-    return costs.astype(problem.dtype) * (n + ties + TIE_PRIOR) / (n + share)
+        return costs
+    ties, all_decided = vectors.take(statistics.ties, rival), jnp.sum(statistics.wins)
+    return until_decided(costs, row[:, 0] + row[:, 1], ties, all_decided, statistics.t)
+
+
+def until_decided(
+    costs: jax.Array, decided: jax.Array, ties: jax.Array, all_decided: jax.Array, made: jax.Array
+) -> jax.Array:
+    """What it costs to compare until there is no tie, elementwise.
+
+    Args:
+        costs: of a comparison, in the type of the result.
+        decided, ties: comparisons so far, whole numbers of any type.
+        all_decided, made: of all pairs together; `TIE_PRIOR` pseudo-comparisons are decided at their share.
+    """
+    decided, ties, all_decided, made = (value.astype(costs.dtype) for value in (decided, ties, all_decided, made))
+    share = (all_decided + 1) / (made + 1)
+    return costs * (decided + ties + TIE_PRIOR) / (decided + TIE_PRIOR * share)
 
 
 def _worth(chances: jax.Array, prices: jax.Array) -> jax.Array:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
+from llmpo_jax.samplers.llm_po import until_decided
 from llmpo_jax.theory import linear, program
 
 STEPS = 4
@@ -28,7 +29,6 @@ STEP_SIZE = 0.4
 TEMPERATURE = 0.3
 LARGEST_MOVE = 0.1
 """Of any one proportion in a step, about."""
-TIE_PRIOR = 8.0
 _PROJECTION_STEPS = 10
 
 
@@ -82,14 +82,11 @@ def made(statistics: LinearStatistics) -> jax.Array:
 
 
 def decided_costs(problem: Problem, statistics: LinearStatistics) -> jax.Array:
-    """[P], what a decided comparison of each pair costs, at shares of ties with `TIE_PRIOR` pseudo-comparisons at that of
-    all pairs together."""
-    costs = pair_costs(problem)
+    """[P], what a decided comparison of each pair costs; in comparisons where costs are not known."""
+    costs, decided = pair_costs(problem), statistics.counts
     if statistics.ties is None:
         return costs
-    n, every = statistics.counts.astype(problem.dtype), made(statistics).astype(problem.dtype)
-    share = TIE_PRIOR * (jnp.sum(n) + 1) / (jnp.sum(every) + 1)
-    return costs * (every + TIE_PRIOR) / (n + share)
+    return until_decided(costs, decided, statistics.ties, jnp.sum(decided), statistics.t)
 
 
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
