@@ -234,7 +234,7 @@ def test_a_value_is_certified_before_the_alternatives_are_found(monkeypatch: pyt
     proportions = structured.solve(features, theta).proportions
     value = exact_value(features, theta, proportions)
     weights = jnp.asarray(proportions[np.triu_indices(8, 1)])
-    instance, _ = program.make(features, theta)
+    instance, _ = program.make(program.Instance(features, theta))
     pairs, rivals = jax.tree.map(jnp.asarray, (instance.pairs, instance.rivals))
     for steps in (1, 4):
         monkeypatch.setattr(alternatives, "STEPS", steps)
@@ -353,7 +353,7 @@ def test_many_at_once() -> None:
 
 def test_a_batch_under_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator, the last batch filled up: the same but for rounding."""
-    instances = [sphere(4, 2, seed) for seed in range(3)]
+    instances = [program.Instance(*sphere(4, 2, seed)) for seed in range(3)]
     alone = structured.solve_all(instances, tolerance=1e-6)
     monkeypatch.setattr(structured, "_together", lambda: 2)
     for many, one in zip(structured.solve_all(instances, tolerance=1e-6), alone, strict=True):
