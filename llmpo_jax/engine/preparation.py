@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import jax
@@ -122,7 +122,6 @@ def prepare(
     stopping_name, rule = _chosen("stopping", stopping, StoppingRule, assumed.stopping)
     mu, ties = models.host_probabilities(model), models.tie_probabilities(model)
     prices = models.pair_costs(costs, len(mu))
-    circumstances = {"ties": ties is not None, "priced": prices is not None}
     known = _identified(model, given, settings) if assumed is STRUCTURED else None
     bound = bounds.over_space(model, assumed.name, settings.existence, given, prices)
     if known is not None:
@@ -134,9 +133,10 @@ def prepare(
                 "none: it is not linear in the features, or has no unique winner"
             )
         design = linear.make_design(known.coordinates, bound.proportions if chosen.oracle and bound else None)
-        problem = Problem(len(mu), dimension=known.rank, **circumstances)
+        problem = Problem(len(mu), dimension=known.rank)
     else:
-        design, problem = None, Problem(len(mu), settings.existence, **circumstances)
+        design, problem = None, Problem(len(mu), settings.existence)
+    problem = replace(problem, ties=ties is not None, priced=prices is not None)
     procedure = Procedure(problem, chosen, rule, assumed)
     return Prepared(
         model=model,
