@@ -13,7 +13,7 @@ import numpy as np
 
 from llmpo_jax.engine import lanes as lanes_module
 from llmpo_jax.engine.lanes import BATCH, GROUPS, SLOTS, Fresh
-from llmpo_jax.engine.replication import Outcome, Plan, Procedure
+from llmpo_jax.engine.replication import Plan, Procedure
 from llmpo_jax.machine import cores, on_cpu
 from llmpo_jax.protocol import CENSORED
 
@@ -217,15 +217,14 @@ class _Queue:
             self._arrays[min(self._oldest, len(self._arrays) - 1)].simulated += simulated
             self._simulated += simulated
 
-    def put(self, positions: np.ndarray, outcome: Outcome) -> None:
-        """Store the outcomes of finished replications (arrays with the lanes in front)."""
+    def put(self, positions: np.ndarray, outcome: dict[str, np.ndarray]) -> None:
+        """Store the outcomes of finished replications (arrays of `Outcome` with the lanes in front, by name)."""
         with self._changed:
             for index in np.unique(self._chunk[positions]):
                 mine = self._chunk[positions] == index
                 rows = positions[mine] - (self._ends[index] - len(self._arrays[index].stopping_time))
-                for name, values in outcome._asdict().items():
-                    if values is not None:
-                        getattr(self._arrays[index], name)[rows] = values[mine]
+                for name, values in outcome.items():
+                    getattr(self._arrays[index], name)[rows] = values[mine]
                 self._left[index] -= len(rows)
                 if not self._left[index]:
                     self._complete.append(int(index))
@@ -260,7 +259,8 @@ def _work(queue: _Queue, procedure: Procedure, plan: Plan, program: lanes_module
         done = over & (positions >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
         if done.any():
-            queue.put(positions[done], Outcome(*(x if x is None else np.asarray(x)[done] for x in lanes.outcome)))
+            outcome = {name: x for name, x in lanes.outcome._asdict().items() if x is not None}
+            queue.put(positions[done], {name: np.asarray(x)[done] for name, x in outcome.items()})
         queue.report()
         positions = np.where(over, -1, positions)
         free = over

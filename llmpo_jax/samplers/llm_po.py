@@ -58,22 +58,21 @@ def decided_costs(problem: Problem, statistics: Statistics, rival: jax.Array, ro
     if statistics.ties is None:
         return costs
     ties, all_decided = vectors.take(statistics.ties, rival), jnp.sum(statistics.wins)
-    return until_decided(costs, row[:, 0] + row[:, 1], ties, all_decided, statistics.t)
+    return costs / decided_share(row[:, 0] + row[:, 1], ties, all_decided, statistics.t, problem.dtype)
 
 
-def until_decided(
-    costs: jax.Array, decided: jax.Array, ties: jax.Array, all_decided: jax.Array, made: jax.Array
+def decided_share(
+    decided: jax.Array, ties: jax.Array, all_decided: jax.Array, made: jax.Array, dtype: jnp.dtype
 ) -> jax.Array:
-    """What it costs to compare until there is no tie, elementwise.
+    """Estimated share of the comparisons that end in no tie, elementwise.
 
     Args:
-        costs: of a comparison, in the type of the result.
         decided, ties: comparisons so far, whole numbers of any type.
         all_decided, made: of all pairs together; `TIE_PRIOR` pseudo-comparisons are decided at their share.
+        dtype: of the share.
     """
-    decided, ties, all_decided, made = (value.astype(costs.dtype) for value in (decided, ties, all_decided, made))
-    share = (all_decided + 1) / (made + 1)
-    return costs * (decided + ties + TIE_PRIOR) / (decided + TIE_PRIOR * share)
+    decided, ties, all_decided, made = (value.astype(dtype) for value in (decided, ties, all_decided, made))
+    return (decided + TIE_PRIOR * (all_decided + 1) / (made + 1)) / (decided + ties + TIE_PRIOR)
 
 
 def _worth(chances: jax.Array, prices: jax.Array) -> jax.Array:

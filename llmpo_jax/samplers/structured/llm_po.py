@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
-from llmpo_jax.samplers.llm_po import until_decided
+from llmpo_jax.samplers.llm_po import decided_share
 from llmpo_jax.theory import linear, program
 
 STEPS = 4
@@ -86,7 +86,7 @@ def decided_costs(problem: Problem, statistics: LinearStatistics) -> jax.Array:
     costs, decided = pair_costs(problem), statistics.counts
     if statistics.ties is None:
         return costs
-    return until_decided(costs, decided, statistics.ties, jnp.sum(decided), statistics.t)
+    return costs / decided_share(decided, statistics.ties, jnp.sum(decided), statistics.t, problem.dtype)
 
 
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
