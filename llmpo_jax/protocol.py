@@ -72,6 +72,8 @@ class Problem:
         ties: whether a comparison may end in a tie, so that statistics count ties by pair.
         priced: whether it is known what a comparison of each pair costs.
         costs: what it costs where that is known, [K, K], as the procedure numbers the policies; put in like `design`.
+        budget: int32, the number of comparisons after which the best guess is asked for, for a sampler that is told it.
+        nats: [], log(1 / delta), for a stopping rule that is told its level. Both are put in like the design.
     """
 
     num_policies: int
@@ -82,6 +84,8 @@ class Problem:
     ties: bool = False
     priced: bool = False
     costs: jax.Array | None = dataclasses.field(default=None, compare=False)
+    budget: jax.Array | None = dataclasses.field(default=None, compare=False)
+    nats: jax.Array | None = dataclasses.field(default=None, compare=False)
 
 
 class Statistics(NamedTuple):
@@ -196,7 +200,7 @@ def the_key(problem: Problem, key: jax.Array) -> jax.Array:
 
 
 class Sampler(NamedTuple):
-    """What chooses the next pair. It never sees delta, so one run serves every delta.
+    """What chooses the next pair. It never sees delta: one run serves every delta, and every budget unless it is told.
 
     Attributes:
         init: `problem -> state`, any pytree.
@@ -207,6 +211,7 @@ class Sampler(NamedTuple):
         oracle: whether it is told the true optimal proportions.
         draw: `(problem, key) -> drawn`, all randomness of one comparison, any pytree; by default the typed key itself.
             The engine draws for many comparisons at once, several times faster than inside a step.
+        told: whether it is told its budget (`Problem.budget`): it then runs once for every budget, and for no delta.
     """
 
     init: Callable[[Problem], State]
@@ -214,6 +219,7 @@ class Sampler(NamedTuple):
     refresh: Callable[[Problem, Any, State], State] | None = None
     oracle: bool = False
     draw: Callable[[Problem, jax.Array], Any] = the_key
+    told: bool = False
 
 
 class Verdict(NamedTuple):
@@ -252,6 +258,7 @@ class StoppingRule(NamedTuple):
             to do.
         refutation: `(problem, state, statistics) -> [K]` nats; k is refuted at a level where they reach its threshold.
             None where the evidence itself is meant.
+        told: whether it is told its level (`Problem.nats`): it then runs once for every delta, and for no budget.
     """
 
     init: Callable[[Problem], State]
@@ -262,6 +269,7 @@ class StoppingRule(NamedTuple):
     proven: bool
     refresh: Callable[[Problem, State, Any], State] | None = None
     refutation: Callable[[Problem, State, Any], jax.Array] | None = None
+    told: bool = False
 
 
 CENSORED = -1

@@ -42,6 +42,8 @@ class Space(NamedTuple):
         observe: `(problem, statistics, comparison) -> statistics`.
         favours: `(statistics, first, second) -> bool`, whether `first` is the likelier winner, by the pair's own record
             where it has one.
+        recommend: `(problem, statistics) -> int32`, the best guess where a budget is spent: one rule for all samplers,
+            apart from what is proven.
         refresh: `(problem, statistics) -> statistics`, every `period` comparisons; None where all is kept up to date
             comparison by comparison.
         period: comparisons between refreshes, whose randomness is drawn together.
@@ -57,6 +59,7 @@ class Space(NamedTuple):
     judged: Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
     observe: Callable[[Problem, Any, Any], Any]
     favours: Callable[[Any, jax.Array, jax.Array], jax.Array]
+    recommend: Callable[[Problem, Any], jax.Array]
     refresh: Callable[[Problem, Any], Any] | None
     period: int
     shuffled: bool
@@ -70,6 +73,7 @@ UNSTRUCTURED = Space(
     statistics.judged,
     statistics.observe,
     statistics.favours,
+    statistics.recommend,
     refresh=None,
     period=32,
     shuffled=True,
@@ -84,6 +88,7 @@ STRUCTURED = Space(
     linear.judged,
     linear.observe,
     linear.favours,
+    linear.recommend,
     refresh=linear.refresh,
     period=linear.PERIOD,
     shuffled=False,

@@ -27,7 +27,9 @@ from llmpo_jax.engine.replication import (
     draw,
     finished,
     identify,
+    recommend,
     refresh,
+    spends,
     start,
     step,
 )
@@ -157,6 +159,7 @@ def _advance(
         lanes, counts = carry
         lanes, (first, second, counted) = jax.vmap(functools.partial(step, procedure, plan))(lanes, *random)
         low, high = jnp.minimum(first, second), jnp.maximum(first, second)
+        lanes = _recommended(procedure, plan, lanes)
         return (lanes, counts.at[slots, low, high].add(counted.astype(jnp.int32))), None
 
     def period(carry: tuple[Replication, jax.Array], draws: Draws) -> tuple[tuple[Replication, jax.Array], None]:
@@ -167,6 +170,22 @@ def _advance(
     blocks = jax.tree.map(lambda x: x.reshape(-1, procedure.space.period, *x.shape[1:]), draws)
     (lanes, counts), _ = jax.lax.scan(period, (lanes, jnp.zeros((SLOTS * GROUPS, k, k), jnp.int32)), blocks)
     return lanes, jax.vmap(functools.partial(finished, plan))(lanes), counts
+
+
+def _recommended(procedure: Procedure, plan: Plan, lanes: Replication) -> Replication:
+    """The lanes with their best guesses at the budgets that are spent now.
+
+    As all lanes start where segments do, that is at few steps of a segment: only there the guess is worked out.
+    """
+    if not plan.budgets.shape[0]:
+        return lanes
+    found = jax.lax.cond(
+        jnp.any(jax.vmap(functools.partial(spends, plan))(lanes)),
+        jax.vmap(functools.partial(recommend, procedure, plan)),
+        lambda lanes: lanes.outcome.budget_recommendation,
+        lanes,
+    )
+    return lanes._replace(outcome=lanes.outcome._replace(budget_recommendation=found))
 
 
 class Program(NamedTuple):
@@ -317,6 +336,7 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
         budgets=shape((budgets,), jnp.int32),
         horizon=shape((), jnp.int32),
         max_comparisons=shape((), jnp.int32),
+        nats=shape((deltas,), jnp.float32),
         design=None if d is None else abstract_design(k, d),
         ties=shape((k, k), jnp.uint32) if problem.ties else None,
         costs=shape((k, k), jnp.float32) if problem.priced else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -120,6 +121,7 @@ def prepare(
     given = None if features is None else np.asarray(models.floating("features", features), np.float64)
     sampler_name, chosen = _chosen("sampler", sampler, Sampler, assumed.samplers)
     stopping_name, rule = _chosen("stopping", stopping, StoppingRule, assumed.stopping)
+    settings = _asked_of(sampler_name, chosen.told, stopping_name, rule.told, settings)
     mu, ties = models.host_probabilities(model), models.tie_probabilities(model)
     prices = models.pair_costs(costs, len(mu))
     known = _identified(model, given, settings) if assumed is STRUCTURED else None
@@ -163,6 +165,23 @@ def _chosen(argument: str, given: Any, kind: type[T], registry: Registry[T]) -> 
     return given, registry.get(given)
 
 
+def _asked_of(sampler: str, budget: bool, stopping: str, level: bool, settings: Settings) -> Settings:
+    """The settings without what a procedure says nothing of: one that is told its budget has no levels, nor one that is
+    told its level budgets."""
+    if budget and level:
+        raise ValueError(
+            f"sampler {sampler!r} is told its budget and stopping rule {stopping!r} its level, "
+            "expected one of them that is told nothing"
+        )
+    if budget and not settings.budgets:
+        raise ValueError(f"budgets is empty, expected at least one budget, as sampler {sampler!r} is told its budget")
+    if level and not settings.deltas:
+        raise ValueError(f"deltas is empty, expected at least one level, as stopping rule {stopping!r} is told it")
+    if budget:
+        return replace(settings, deltas=())
+    return replace(settings, budgets=()) if level else settings
+
+
 def _identified(model: models.PreferenceModel, features: np.ndarray | None, settings: Settings) -> models.Identified:
     if settings.existence != "assumed":
         raise ValueError(
@@ -188,6 +207,7 @@ def make_plan(
         budgets=jnp.asarray(settings.budgets, jnp.int32),
         horizon=jnp.asarray(max(settings.budgets, default=0), jnp.int32),
         max_comparisons=jnp.asarray(settings.max_comparisons, jnp.int32),
+        nats=_rounded_up([-math.log(delta) for delta in settings.deltas]),
         ties=None if ties is None else _of_bits(ties),
         costs=None if costs is None else jnp.asarray(costs, jnp.float32),
     )

@@ -34,6 +34,7 @@ class Plan(NamedTuple):
         budgets: int32 [B], comparisons.
         horizon: int32, comparisons after which nothing is left to learn from a stopped run (the largest budget).
         max_comparisons: int32, where a run is censored.
+        nats: [D], log(1 / delta) of each level, rounded up.
         design: what a structured procedure knows of the policies, None for an unstructured one.
         ties: uint32 [K, K], `floor(t * 2^32)`: the comparison is a tie when the bits fall into the next so many numbers
             above those of a win. None where there are no ties.
@@ -47,6 +48,7 @@ class Plan(NamedTuple):
     budgets: jax.Array
     horizon: jax.Array
     max_comparisons: jax.Array
+    nats: jax.Array
     design: Design | None = None
     ties: jax.Array | None = None
     costs: jax.Array | None = None
@@ -58,7 +60,7 @@ class Outcome(NamedTuple):
     Attributes:
         stopping_time: int32 [D], `CENSORED` while the run goes on.
         recommendation: int32 [D], a policy, `CENSORED`, or `NO_WINNER`.
-        budget_recommendation: int32 [B], the least refuted policy after that many comparisons.
+        budget_recommendation: int32 [B], the best guess (`Space.recommend`) after that many comparisons.
         stopping_cost: float32 [D], what the comparisons until the stop have cost, or those until now while the run goes
             on; None where nothing is known of costs.
     """
@@ -112,6 +114,17 @@ class Replication(NamedTuple):
     spending: Spending | None = None
 
 
+def parts(procedure: Procedure, plan: Plan) -> list[Plan]:
+    """The plans of the runs that a procedure takes: one, or one for each budget or level that it is told."""
+    if procedure.sampler.told:
+        return [plan._replace(budgets=b[None], horizon=b, max_comparisons=b) for b in plan.budgets]
+    if procedure.stopping.told:
+        levels = ("winner_thresholds", "absence_thresholds", "nats")
+        every = range(plan.nats.shape[0])
+        return [plan._replace(**{name: getattr(plan, name)[i : i + 1] for name in levels}) for i in every]
+    return [plan]
+
+
 def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Identity:
     """The identity of the replication with this number (of number 0 for negative ones, which are idle)."""
     key = jax.random.fold_in(root, jnp.maximum(replication, 0))
@@ -120,9 +133,12 @@ def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Iden
 
 
 def posed(procedure: Procedure, plan: Plan, spending: Spending | None = None) -> Problem:
-    """The problem with the arrays of its design, and the costs."""
+    """The problem with its arrays: the design, the costs, and what the procedure is told (then the plan has just one of
+    these)."""
     costs = None if spending is None else spending.costs
-    return dataclasses.replace(procedure.problem, design=plan.design, costs=costs)
+    budget = plan.budgets[0] if procedure.sampler.told else None
+    nats = plan.nats[0] if procedure.stopping.told else None
+    return dataclasses.replace(procedure.problem, design=plan.design, costs=costs, budget=budget, nats=nats)
 
 
 def numbers(procedure: Procedure, identity: Identity) -> jax.Array:
@@ -240,12 +256,27 @@ def refresh(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
     return decide(procedure, plan, rep)
 
 
+def spends(plan: Plan, rep: Replication) -> jax.Array:
+    """bool [B], which budgets are spent now."""
+    return plan.budgets == rep.statistics.t
+
+
+def recommend(procedure: Procedure, plan: Plan, rep: Replication) -> jax.Array:
+    """int32 [B], `Outcome.budget_recommendation` with the best guess at the budgets that are spent now.
+
+    Apart from `decide`, because it costs as much as many comparisons and is needed at few of them.
+    """
+    guess = procedure.space.recommend(posed(procedure, plan), rep.statistics)
+    named = vectors.take(numbers(procedure, rep.identity), guess)
+    return jnp.where(spends(plan, rep), named, rep.outcome.budget_recommendation)
+
+
 def _within(plan: Plan, rep: Replication) -> jax.Array:
     return rep.statistics.t <= plan.max_comparisons
 
 
 def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
-    """The outcome after this comparison: which levels are reached now, and which budgets are spent."""
+    """The outcome after this comparison: which levels are reached now."""
     problem, stopping, statistics = posed(procedure, plan), procedure.stopping, rep.statistics
     numbering = numbers(procedure, rep.identity)
     verdict = stopping.verdict(problem, rep.stopping, statistics)
@@ -253,14 +284,12 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     absent = verdict.absence >= plan.absence_thresholds
     now = (rep.outcome.stopping_time < 0) & (named | absent) & _within(plan, rep)
     recommendation = jnp.where(named, vectors.take(numbering, verdict.winner), NO_WINNER)
-    leader = vectors.take(numbering, statistics.leader)
     cost = rep.outcome.stopping_cost
     if rep.spending is not None:
         running = (rep.outcome.stopping_time < 0) & _within(plan, rep)
         cost = jnp.where(running, jnp.sum(rep.spending.total), cost)
-    return Outcome(
+    return rep.outcome._replace(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),
-        budget_recommendation=jnp.where(plan.budgets == statistics.t, leader, rep.outcome.budget_recommendation),
         stopping_cost=cost,
     )

@@ -17,6 +17,7 @@ from llmpo_jax.engine import lanes, processes
 from llmpo_jax.engine.chunks import Identity
 from llmpo_jax.engine.facts import file_facts, machine_facts
 from llmpo_jax.engine.preparation import Prepared, Settings, default_space, prepare
+from llmpo_jax.engine.replication import parts
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
@@ -293,8 +294,8 @@ def _closed(plan: _Plan, cells: list[Cell], folder: StudyFolder, started: float)
 
 def _compile(cell: Cell, replications: int) -> None:
     _, width = layout(replications)
-    settings = cell.prepared.settings
-    lanes.program(cell.prepared.procedure, len(settings.deltas), len(settings.budgets), width)
+    part = parts(cell.prepared.procedure, cell.prepared.plan)[0]
+    lanes.program(cell.prepared.procedure, part.nats.shape[0], part.budgets.shape[0], width)
 
 
 def _reporter(progress: Callable[[str, int, int], None], label: str, finished: int, total: int) -> Progress:

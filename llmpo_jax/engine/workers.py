@@ -13,7 +13,7 @@ import numpy as np
 
 from llmpo_jax.engine import lanes as lanes_module
 from llmpo_jax.engine.lanes import BATCH, GROUPS, SLOTS, Fresh
-from llmpo_jax.engine.replication import Plan, Procedure
+from llmpo_jax.engine.replication import Plan, Procedure, parts
 from llmpo_jax.machine import cores, on_cpu
 from llmpo_jax.protocol import CENSORED
 
@@ -25,6 +25,9 @@ _DEVICE_LANES = 2**15
 
 Progress = Callable[[int, int], None]
 """Called as `progress(finished replications, comparisons made)` after every segment."""
+
+
+_OUTCOME = ("stopping_time", "recommendation", "budget_recommendation", "stopping_cost")
 
 
 @dataclass
@@ -42,13 +45,19 @@ class Arrays:
     simulated: int
 
     @staticmethod
+    def beside(parts: Sequence[Arrays]) -> Arrays:
+        """Runs of the same replications for one budget or level each as one; `counts` are those of the last."""
+        return Arrays(
+            *(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in _OUTCOME),
+            counts=parts[-1].counts,
+            simulated=sum(part.simulated for part in parts),
+        )
+
+    @staticmethod
     def joined(parts: Sequence[Arrays]) -> Arrays:
         """The runs of consecutive replications as one."""
         return Arrays(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("stopping_time", "recommendation", "budget_recommendation", "stopping_cost")
-            ),
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in _OUTCOME),
             counts=np.sum([part.counts for part in parts], axis=0),
             simulated=sum(part.simulated for part in parts),
         )
@@ -90,6 +99,32 @@ def stream(
     procedure: Procedure, plan: Plan, chunks: Sequence[range], progress: Progress | None = None
 ) -> Iterator[tuple[int, Arrays]]:
     """Run chunks of replications on the whole machine; each comes out, with its index, as soon as it is complete.
+
+    A procedure that is told its budget or level runs a chunk once for each.
+    """
+    plans = parts(procedure, plan)
+    if len(plans) == 1:
+        yield from _stream(procedure, plans[0], chunks, progress)
+        return
+    done = 0
+    for index, chunk in enumerate(chunks):
+        found = []
+        for number, part in enumerate(plans):
+            report = progress and _share_of(progress, done, number * len(chunk), len(plans))
+            found += [arrays for _, arrays in _stream(procedure, part, [chunk], report)]
+        done += len(chunk)
+        yield index, Arrays.beside(found)
+
+
+def _share_of(progress: Progress, done: int, before: int, number: int) -> Progress:
+    """Of one of the `number` runs of a chunk: after `done` replications of other chunks, `before` in other runs."""
+    return lambda finished, comparisons: progress(done + (before + finished) // number, comparisons)
+
+
+def _stream(
+    procedure: Procedure, plan: Plan, chunks: Sequence[range], progress: Progress | None
+) -> Iterator[tuple[int, Arrays]]:
+    """`stream` of one run.
 
     Lanes go on with the next chunk while the slowest replications of the last ones are still running; at most `SLOTS`
     chunks are in flight.

@@ -89,6 +89,11 @@ def favours(statistics: LinearStatistics, first: jax.Array, second: jax.Array) -
     return statistics.scores[first] > statistics.scores[second]
 
 
+def recommend(problem: Problem, statistics: LinearStatistics) -> jax.Array:
+    """int32, the policy with the best score by the estimate from all comparisons."""
+    return refresh(problem, statistics).leader
+
+
 def observe(problem: Problem, statistics: LinearStatistics, comparison: LinearComparison) -> LinearStatistics:
     """The statistics with one comparison more; the estimate waits for the next refresh."""
     this = vectors.one_hot(comparison.pair, statistics.counts.shape[0])

@@ -47,6 +47,11 @@ def favours(statistics: Statistics, first: jax.Array, second: jax.Array) -> jax.
     return jnp.where(entry[0] != entry[1], entry[0] > entry[1], odds[0] > odds[1])
 
 
+def recommend(problem: Problem, statistics: Statistics) -> jax.Array:
+    """int32, the least refuted policy."""
+    return statistics.leader
+
+
 def observe(problem: Problem, statistics: Statistics, comparison: Comparison) -> Statistics:
     """The statistics with one comparison more."""
     first, second = comparison.first, comparison.second
