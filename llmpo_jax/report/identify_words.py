@@ -222,8 +222,8 @@ def replay_in_words(found: Identification) -> str:
     ties = ", ties included" if (battles.outcome == 0.5).any() else ""
     sentence = (
         f"Replaying the log as the simulator{ties}, LLM-PO would have needed {count(summary.mean)} comparisons on "
-        f"average (95 % interval {count(summary.mean_low)} to {count(summary.mean_high)}, {summary.replications} replications; "
-        f"{bound})"
+        f"average (95 % interval {count(summary.mean_low)} to {count(summary.mean_high)}, {summary.replications} "
+        f"replications; {bound})"
     )
     if summary.censored:
         sentence += (
