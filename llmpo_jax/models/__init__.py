@@ -26,7 +26,7 @@ from llmpo_jax.models.preference import (
 from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
 from llmpo_jax.models.tied import Tied, tie_probabilities, untied
-from llmpo_jax.models.ties_and_costs import load_costs, load_ties, with_ties
+from llmpo_jax.models.ties_and_costs import load_costs, load_ties, tied_rates, with_ties
 
 __all__ = [
     "Battles",
@@ -58,6 +58,7 @@ __all__ = [
     "read_features",
     "read_matrix",
     "tie_probabilities",
+    "tied_rates",
     "untied",
     "win_probabilities",
     "with_ties",

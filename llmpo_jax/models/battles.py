@@ -16,6 +16,9 @@ Pair = tuple[int, int]
 
 SHOWN_PAIRS = 5
 
+_POOLED = 10
+"""Comparisons, for `tie_shares`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Battles:
@@ -120,6 +123,19 @@ def without_ties(battles: Battles) -> Battles:
     kept = battles.outcome != 0.5
     first, second, outcome = (values[kept] for values in (battles.first, battles.second, battles.outcome))
     return replace(battles, first=first, second=second, outcome=outcome)
+
+
+def tie_shares(counts: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """The chance that a comparison of each pair ends in a tie, an estimate, [K, K], symmetric, diagonal 0.
+
+    The record of each pair begins with `_POOLED` comparisons at the share of ties of all pairs together, so that this
+    share stands where a pair has few of its own, and with one decided comparison for all, so that none is 1.
+
+    Args:
+      counts: comparisons of each pair, [K, K], symmetric. ties: those of them that ended in a tie.
+    """
+    pooled = np.triu(ties, 1).sum() / (np.triu(counts, 1).sum() + 1)
+    return np.where(np.eye(len(counts), dtype=bool), 0, (ties + _POOLED * pooled) / (counts + _POOLED))
 
 
 def _leaning(outcome: np.ndarray) -> np.ndarray:
