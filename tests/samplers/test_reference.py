@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from llmpo_jax import models
 from llmpo_jax.samplers import SAMPLERS, llm_po
@@ -97,6 +98,13 @@ def test_decisions_in_float64(sampler: str, existence: str, instance: str) -> No
     assert found.same > 0.98
 
 
+def _upper(path: trajectory.Trajectory, chosen: np.ndarray) -> np.ndarray:
+    """[K, K] upper triangle, the chosen comparisons of each pair as the procedure numbers the policies."""
+    counts = np.zeros((K, K), int)
+    np.add.at(counts, (np.minimum(path.first, path.second)[chosen], np.maximum(path.first, path.second)[chosen]), 1)
+    return counts
+
+
 def test_decisions_with_ties_and_costs() -> None:
     """LLM-PO by information per cost, in float64; every outcome a win, a tie or a loss as its 32 bits say."""
     mu, rng = INSTANCES["cyclic"], np.random.default_rng(0)
@@ -108,6 +116,11 @@ def test_decisions_with_ties_and_costs() -> None:
     i, j = path.shuffled[path.first], path.shuffled[path.second]
     outcomes = [reference.outcome(int(b), mu[x, y], ties[x, y]) for b, x, y in zip(bits, i, j, strict=True)]
     np.testing.assert_array_equal(np.stack([path.won, path.tied], axis=1), outcomes)
+    np.testing.assert_array_equal(np.triu(np.asarray(path.final.statistics.ties)), _upper(path, path.tied))
+    # The first 100 outcomes of each pair are independent, whatever was compared when: false alarm 1e-6 over ten pairs.
+    for x, y in zip(*np.triu_indices(K, 1), strict=True):
+        tied = path.tied[(np.minimum(i, j) == x) & (np.maximum(i, j) == y)][:100]
+        assert len(tied) < 100 or stats.binomtest(int(tied.sum()), 100, ties[x, y]).pvalue > 1e-7
     own = costs[path.shuffled][:, path.shuffled]
     found = agreement("llm-po", path, "assumed", jnp.float64, ties=True, costs=own)
     assert found.stray is None and found.error < 1e-9 and found.same > 0.98
