@@ -532,7 +532,7 @@ def replicate(
     replication: int = 0,
     dtype: Any = jnp.float32,
     pairs: Sequence[tuple[int, int]] | None = None,
-    ties: np.ndarray | None = None,
+    tie_chances: np.ndarray | None = None,
     costs: np.ndarray | None = None,
 ) -> Run:
     """One replication, comparison by comparison; given `pairs` (in its own numbering), these are compared."""
@@ -542,7 +542,7 @@ def replicate(
     drawn = draws(sampler, random.keys, k, dtype)
     record, state = Record(k, existence), reference.init(k)
     run = Run([-1] * len(deltas), [-1] * len(deltas), [-1] * len(budgets), np.zeros((k, k), int), [0.0] * len(deltas))
-    chance_of_tie = np.zeros((k, k)) if ties is None else ties
+    tie_chances = np.zeros((k, k)) if tie_chances is None else tie_chances
     thresholds = [rule.thresholds(delta, k, existence) for delta in deltas]
     for t in range(1, max_comparisons + 1):
         if all(time >= 0 for time in run.stopping_time) and t > max(budgets, default=0):
@@ -553,7 +553,7 @@ def replicate(
         else:
             first, second = pairs[t - 1]
         i, j = int(random.shuffled[first]), int(random.shuffled[second])
-        record.observe(first, second, *outcome(int(random.bits[t - 1]), mu[i, j], chance_of_tie[i, j]))
+        record.observe(first, second, *outcome(int(random.bits[t - 1]), mu[i, j], tie_chances[i, j]))
         if costs is not None:
             run.stopping_cost = [
                 cost + (costs[i, j] if time < 0 else 0.0)

@@ -75,10 +75,10 @@ def test_a_tie_is_a_comparison_and_nothing_else() -> None:
 
 def test_a_literal_loop_gives_the_same() -> None:
     """Stopping times, recommendations, counts and costs of whole replications, some of which are censored."""
-    asked = ASKED | {"max_comparisons": 450}
+    asked: Any = ASKED | {"max_comparisons": 450}
     result = simulate(Tied(MODEL, TIES), "round-robin", costs=PRICES, replications=6, **asked)
     runs = [
-        reference.replicate(MU, "round-robin", "e-process", replication=n, ties=TIES, costs=PRICES, **asked)
+        reference.replicate(MU, "round-robin", "e-process", replication=n, tie_chances=TIES, costs=PRICES, **asked)
         for n in range(6)
     ]
     np.testing.assert_array_equal(result.stopping_time, [run.stopping_time for run in runs])
@@ -180,7 +180,7 @@ def test_a_study(tmp_path: Path) -> None:
     ((cell, result),) = study.run_study(asked, folder)
     manifest = folder.read_manifest()
     assert manifest["arguments"]["ties"] == "0.3" and list(manifest["files"]) == [str(file)]
-    np.testing.assert_allclose(cell.prepared.costs, PRICES - np.diag(np.diag(PRICES) - 1))
+    np.testing.assert_allclose(np.asarray(cell.prepared.costs), PRICES - np.diag(np.diag(PRICES) - 1))
     assert isinstance(result.model, Tied)
     table = pl.read_parquet(folder.path / "table.parquet")
     at_delta = table.filter(pl.col("delta") == 0.1)

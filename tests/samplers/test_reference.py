@@ -114,7 +114,9 @@ def test_decisions_with_ties_and_costs() -> None:
     path = trajectory.follow(chosen, trajectory.plan_for(chosen, mu, ties, costs, seed=SEED), REPLICATION)
     bits = reference.randomness(SEED, REPLICATION, K, STEPS).bits
     i, j = path.shuffled[path.first], path.shuffled[path.second]
-    outcomes = [reference.outcome(int(b), mu[x, y], ties[x, y]) for b, x, y in zip(bits, i, j, strict=True)]
+    outcomes = [
+        reference.outcome(int(b), float(mu[x, y]), float(ties[x, y])) for b, x, y in zip(bits, i, j, strict=True)
+    ]
     np.testing.assert_array_equal(np.stack([path.won, path.tied], axis=1), outcomes)
     np.testing.assert_array_equal(np.triu(np.asarray(path.final.statistics.ties)), _upper(path, path.tied))
     # The first 100 outcomes of each pair are independent, whatever was compared when: false alarm 1e-6 over ten pairs.

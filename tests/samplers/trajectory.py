@@ -37,7 +37,7 @@ def procedure(
     stopping: str = "e-process",
     dtype: Any = jnp.float32,
     existence: str = "assumed",
-    **circumstances: bool,
+    **circumstances: Any,
 ) -> Procedure:
     """The named procedure, with evidence of this dtype."""
     problem = Problem(num_policies, existence, dtype, **circumstances)
@@ -82,6 +82,5 @@ def follow(chosen: Procedure, plan: Plan, replication: int, relabelled: np.ndarr
     final, (first, second, won, tied, evidence) = _scan(chosen)(plan, rep)
     shuffled = np.asarray(identity.shuffled)
     own = np.argsort(shuffled)
-    return Trajectory(
-        own[np.asarray(first)], own[np.asarray(second)], *map(np.asarray, (won, tied, evidence)), shuffled, final
-    )
+    won, tied, evidence = (np.asarray(x) for x in (won, tied, evidence))
+    return Trajectory(own[np.asarray(first)], own[np.asarray(second)], won, tied, evidence, shuffled, final)
