@@ -285,7 +285,7 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     now = (rep.outcome.stopping_time < 0) & (named | absent) & _within(plan, rep)
     recommendation = jnp.where(named, vectors.take(numbering, verdict.winner), NO_WINNER)
     cost = rep.outcome.stopping_cost
-    if rep.spending is not None:
+    if rep.spending is not None and cost is not None:
         running = (rep.outcome.stopping_time < 0) & _within(plan, rep)
         cost = jnp.where(running, jnp.sum(rep.spending.total), cost)
     return rep.outcome._replace(
