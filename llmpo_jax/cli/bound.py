@@ -35,8 +35,8 @@ class Bound:
     assume: Literal["unstructured", "structured"] | None = None
     """Policy space; by default structured for linear instances. Plain Bradley-Terry has one-hot features there."""
     ties: str | None = None
-    """Chance that a comparison ends in a tie, which says nothing: a number, or a file with a matrix. Win rates are then
-    those of decided comparisons."""
+    """Chance that a comparison ends in a tie, which says nothing: a number, or a file with a matrix or a log. Win rates
+    are then those of decided comparisons."""
     costs: str | None = None
     """File with what comparisons cost, in any unit: a row for each policy, its name and its cost (a pair costs the sum
     of its two), or a matrix. All that is told is then in units of cost."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
+from numpy.typing import ArrayLike
 
 from llmpo_jax.brief import brief
 from llmpo_jax.models.given import given
@@ -41,6 +42,10 @@ class Tied:
     ties: Array
 
     __repr__ = brief
+
+    if TYPE_CHECKING:  # what may be given, not what is kept
+
+        def __init__(self, model: PreferenceModel | str, ties: ArrayLike) -> None: ...
 
     def __post_init__(self) -> None:
         model = given(self.model)

@@ -120,7 +120,8 @@ def solve(
         theta: [d].
         form: "exact" or "fisher".
         regularisation: rho >= 0; the program becomes `max_w min_k f_k(w) - (rho v / 2) |w|^2`, v its value without
-            penalty. Then the solution is unique, and the value lost is at most rho / 2 of it.
+            penalty. Then the solution is unique, and the value lost is at most rho / 2 of it. With costs, w is how the
+            cost is shared.
         tolerance: relative duality gap to reach.
         start: [P], inside the simplex, where to begin; for tests of uniqueness.
         ties: chances of a tie [K, K], symmetric. costs: of comparisons [K, K], symmetric and positive.

@@ -7,8 +7,9 @@ import pytest
 
 import llmpo_jax as lp
 from llmpo_jax import models
-from llmpo_jax.models.battles import tie_shares
+from llmpo_jax.models.battles import tie_shares, without_ties
 from llmpo_jax.theory import remaining
+from llmpo_jax.theory.unstructured import characteristic_time
 
 MU = np.array([[0.5, 0.6, 0.8, 0.7], [0.4, 0.5, 0.9, 0.6], [0.2, 0.1, 0.5, 0.7], [0.3, 0.4, 0.3, 0.5]])
 TIES = np.array([[0.0, 0.2, 0.8, 0.0], [0.2, 0.0, 0.9, 0.1], [0.8, 0.9, 0.0, 0.5], [0.0, 0.1, 0.5, 0.0]])
@@ -19,7 +20,7 @@ def test_after_many_comparisons_what_is_left_is_the_bound():
     counts = 1e9 * (1 - np.eye(4))
     decided, nat = np.round(counts * (1 - TIES) * MU), np.ones(4)
     for existence, until in (("assumed", remaining.until_refuted), ("certify", remaining.until_proven)):
-        bound = lp.characteristic_time(lp.Tied(lp.Tabular(MU), TIES), existence)
+        bound = characteristic_time(lp.Tied(lp.Tabular(MU), TIES), existence)
         assert until(decided, counts * TIES, nat, 0) == pytest.approx(bound.time, rel=1e-6)
         # Without ties policy 1 is toughest for policy 2, with them policy 0.
         assert bound.proportions[1, 2] == 0
@@ -44,4 +45,4 @@ def test_a_log_as_a_model_with_ties():
     assert isinstance(model, lp.Tied) and models.policy_names(model) == ("a", "b", "c")
     assert models.host_probabilities(model).tolist() == [[0.5, 1, 1], [0, 0.5, 0.5], [0, 0.5, 0.5]]
     assert model.ties.tolist() == tie_shares(log.counts, log.ties).tolist()
-    assert isinstance(models.tied_rates(models.battles.without_ties(log)), lp.Tabular)
+    assert isinstance(models.tied_rates(without_ties(log)), lp.Tabular)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+from typing import Any
 
 import cvxpy as cp
 import jax
@@ -128,7 +129,7 @@ def test_the_nearest_alternative_keeps_the_share_of_ties(mu, other, ties):
         true, false = (np.array([(1 - t) * p, t, (1 - t) * (1 - p)]) for p, t in ((mu, ties), (other, share)))
         return rel_entr(true, false).sum()
 
-    found = optimize.minimize_scalar(divergence, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
+    found: Any = optimize.minimize_scalar(divergence, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
     assert found.fun == pytest.approx((1 - ties) * kl(mu, other), rel=1e-7, abs=1e-10)
     assert found.x == pytest.approx(ties, abs=1e-4)
 
