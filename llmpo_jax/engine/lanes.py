@@ -348,6 +348,8 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
         max_comparisons=shape((), jnp.int32),
         nats=shape((deltas,), jnp.float32),
         design=None if d is None else abstract_design(k, d),
+        ties=shape((k, k), jnp.uint32) if problem.ties else None,
+        costs=shape((k, k), jnp.float32) if problem.priced else None,
     )
 
 

@@ -32,7 +32,8 @@ class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
     `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
-    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`.
+    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`, `ties` (a number or
+    a file) as in `llmpo_jax.models.with_ties` and `costs` (a file) as in `llmpo_jax.models.load_costs`.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +48,8 @@ class Arguments:
     assume: str | None = None
     features: str | None = None
     columns: str | None = None
+    ties: str | None = None
+    costs: str | None = None
 
     @functools.cached_property
     def loaded(self) -> list[models.Source]:
@@ -55,7 +58,8 @@ class Arguments:
         Raises:
             ValueError, OSError: one cannot be read.
         """
-        return [models.load(source, self.columns) for source in self.sources]
+        sources = [models.load(source, self.columns) for source in self.sources]
+        return sources if self.ties is None else [models.with_ties(source, self.ties) for source in sources]
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,12 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
     cells = []
     for source in sources:
         features = models.features_for(source.model, arguments.features) if arguments.features else None
+        costs = models.load_costs(arguments.costs, source.model) if arguments.costs else None
         assumed = arguments.assume or ("structured" if arguments.features else default_space(source.model))
         for sampler in arguments.samplers or _usual_samplers(source.model, assumed):
             for stopping in arguments.stopping or USUAL_STOPPING:
-                cells.append(Cell(source, prepare(source.model, sampler, stopping, settings, assumed, features)))
+                prepared = prepare(source.model, sampler, stopping, settings, assumed, features, costs)
+                cells.append(Cell(source, prepared))
     return cells
 
 
@@ -183,7 +189,8 @@ def _begun(
     if processes.is_first():
         try:
             asked = _plain(arguments)
-            files = file_facts([*arguments.sources, *([arguments.features] if arguments.features else [])])
+            beside = (arguments.features, arguments.ties, arguments.costs)
+            files = file_facts([*arguments.sources, *(path for path in beside if path)])
             facts = {**machine_facts(), "files": files, "import": imported}
             facts["chunk"] = chunk_size() * jax.process_count()
             held.enter_context(folder.held())

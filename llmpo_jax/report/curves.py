@@ -124,11 +124,12 @@ def ratio(findings: Findings, width: str) -> Drawing | None:
     top = 1.3 * max(1.0, float(_scaled_interval(findings.summary)[1].max()))
     panels[0].set_ylim(bottom, top)
     style.log_ticks(panels[0].yaxis, bottom, top, _height(findings) - 0.5)
-    style.label_axes(panels, "error level δ", "mean stopping time / (T* log(1/δ))")
+    spent = "cost" if findings.unit == "cost" else "stopping time"
+    style.label_axes(panels, "error level δ", f"mean {spent} / (T* log(1/δ))")
     label_ends(figure, {panel: _ratio_ends(findings, rule) for panel, rule in zip(panels, findings.rules, strict=True)})
     cut = (findings.summary["censored"] > 0).any()
     caption = (
-        f"Mean stopping time in units of T* log(1/δ), against the error level δ ({findings.setting}). "
+        f"Mean {spent} in units of T* log(1/δ), against the error level δ ({findings.setting}). "
         "Bars: 95 % Student intervals of the mean. Grey: below the lower bound T* kl(δ, 1-δ), which no procedure with "
         "an error probability of at most δ can beat; it tends to the line at 1 as δ tends to 0. "
         + (f"Hollow: some runs were cut at {findings.max_comparisons:,} comparisons, at least this. " if cut else "")

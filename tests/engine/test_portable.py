@@ -58,7 +58,7 @@ def registered() -> Iterator[tuple[Space, str, str, str]]:
 
 def allocation(form: str | None) -> Traced:
     """A phase of the structured bound, for a batch of two instances."""
-    instance, _ = program.make(np.arange(K * D).reshape(K, D) ** 2.0, np.ones(D))
+    instance, _ = program.make(program.Instance(np.arange(K * D).reshape(K, D) ** 2.0, np.ones(D)))
     weights = np.full(K * (K - 1) // 2, 0.5)
     parts: Any = (weights, np.zeros((K - 1, D)), weights, *np.zeros(3))
     solution = structured.Solution(*parts)

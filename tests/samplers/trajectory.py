@@ -25,22 +25,30 @@ class Trajectory(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     won: np.ndarray
+    tied: np.ndarray
     evidence: np.ndarray
     shuffled: np.ndarray
     final: Replication
 
 
 def procedure(
-    sampler: str, num_policies: int, stopping: str = "e-process", dtype: Any = jnp.float32, existence: str = "assumed"
+    sampler: str,
+    num_policies: int,
+    stopping: str = "e-process",
+    dtype: Any = jnp.float32,
+    existence: str = "assumed",
+    **circumstances: Any,
 ) -> Procedure:
     """The named procedure, with evidence of this dtype."""
-    problem = Problem(num_policies, existence, dtype)
+    problem = Problem(num_policies, existence, dtype, **circumstances)
     return Procedure(problem, SAMPLERS.get(sampler), STOPPING_RULES.get(stopping))
 
 
-def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (1e-3,), seed: int = 0) -> Plan:
-    """The plan of a long run, with thresholds in the procedure's dtype."""
-    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence, seed=seed))
+def plan_for(
+    chosen: Procedure, mu: np.ndarray, *beside: np.ndarray, deltas: tuple[float, ...] = (1e-3,), seed: int = 0
+) -> Plan:
+    """The plan of a long run (`beside` win rates there may be ties and costs), thresholds in the procedure's dtype."""
+    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence, seed=seed), *beside)
     dtype = chosen.problem.dtype
     return plan._replace(
         winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)
@@ -54,7 +62,9 @@ def _scan(chosen: Procedure):
         bits = jax.random.bits(step_key, (), jnp.uint32)
         evidence = chosen.stopping.evidence(chosen.problem, rep.stopping, rep.statistics)
         new, (first, second, _) = step(chosen, plan, rep, bits, draw(chosen, plan, step_key))
-        return new, (first, second, bits < plan.chances[first, second], evidence)
+        chance, ties = plan.chances[first, second], 0 if plan.ties is None else plan.ties[first, second]
+        tied = (bits >= chance) & (bits - chance < ties)
+        return new, (first, second, bits < chance, tied, evidence)
 
     @jax.jit
     def run(plan: Plan, rep: Replication):
@@ -69,9 +79,8 @@ def follow(chosen: Procedure, plan: Plan, replication: int, relabelled: np.ndarr
     if relabelled is not None:
         identity = identity._replace(shuffled=jnp.asarray(relabelled, jnp.int32)[identity.shuffled])
     rep = start(chosen, plan, identity, jnp.asarray(False))
-    final, (first, second, won, evidence) = _scan(chosen)(plan, rep)
+    final, (first, second, won, tied, evidence) = _scan(chosen)(plan, rep)
     shuffled = np.asarray(identity.shuffled)
     own = np.argsort(shuffled)
-    return Trajectory(
-        own[np.asarray(first)], own[np.asarray(second)], np.asarray(won), np.asarray(evidence), shuffled, final
-    )
+    won, tied, evidence = (np.asarray(x) for x in (won, tied, evidence))
+    return Trajectory(own[np.asarray(first)], own[np.asarray(second)], won, tied, evidence, shuffled, final)

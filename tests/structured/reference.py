@@ -12,7 +12,7 @@ import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
 EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
-STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
+STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE, TIE_PRIOR = 4, 0.4, 0.3, 0.1, 8.0
 RADIUS = 1e4
 
 
@@ -30,7 +30,7 @@ def project(values: np.ndarray) -> np.ndarray:
 class Run:
     """State of a replication with LLM-PO and all three stopping statistics."""
 
-    def __init__(self, features: np.ndarray) -> None:
+    def __init__(self, features: np.ndarray, costs: np.ndarray | None = None, may_tie: bool = False) -> None:
         self.x = features
         self.k, self.d = features.shape
         self.pairs = list(itertools.combinations(range(self.k), 2))
@@ -38,6 +38,9 @@ class Run:
         self.t = 0
         self.counts = np.zeros(len(self.pairs))
         self.wins = np.zeros(len(self.pairs))
+        self.ties = np.zeros(len(self.pairs))
+        self.costs = np.array([1.0 if costs is None else costs[pair] for pair in self.pairs])
+        self.may_tie = may_tie
         self.theta = np.zeros(self.d)
         self.covariance = np.eye(self.d) / PRECISION
         length = (self.z**2).sum(axis=1)
@@ -56,7 +59,8 @@ class Run:
 
     def next_pair(self) -> tuple[int, int]:
         """LLM-PO's pair, the one with the better estimate first."""
-        i, j = self.pairs[int(np.argmin(self.counts - (self.t + 1) * self.w))]
+        comparisons = self.w / self.costs / (self.w / self.costs).sum()
+        i, j = self.pairs[int(np.argmin(self.counts + self.ties - (self.t + 1) * comparisons))]
         # Before the first refresh the longer row of features counts as the better one.
         scores = self.x @ self.theta if self.t >= PERIOD else (self.x**2).sum(axis=1)
         return (j, i) if scores[j] > scores[i] else (i, j)
@@ -83,9 +87,11 @@ class Run:
 
     def improved(self, w: np.ndarray) -> np.ndarray:
         mu = sigmoid(self.z @ self.theta)
-        a = mu * (1 - mu)
+        made = self.counts + self.ties
+        decided = (self.counts + TIE_PRIOR * (self.counts.sum() + 1) / (self.t + 1)) / (made + TIE_PRIOR)
+        a = mu * (1 - mu) * (decided if self.may_tie else 1) / self.costs
         information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
-        inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
+        inverse = np.linalg.inv(information + PRECISION / (made @ self.costs) * np.eye(self.d))
         values, shifts = [], []
         for k in range(self.k):
             if k != self.leader:
