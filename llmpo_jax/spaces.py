@@ -26,6 +26,11 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "double-thompson",
+    "top-two-thompson",
+    "rmed1",
+    "beat-the-mean",
+    "swiss",
 ]
 StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""
