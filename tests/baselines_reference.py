@@ -1,8 +1,9 @@
-"""The literal counterparts of the baselines that are not the paper's, entered into `reference.SAMPLERS`."""
+"""The literal counterparts of the baselines that are not the paper's, among those of `tests.reference`."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ def _double(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: T
     k = record.num_policies
     optimistic = [sum(not ties.at_least(0.5, _upper_bound(record, i, j)) for j in range(k)) for i in range(k)]
     copeland = [0] * k
-    for number, (i, j) in enumerate((i, j) for i in range(k) for j in range(i + 1, k)):
+    for number, (i, j) in enumerate(itertools.combinations(range(k), 2)):
         ahead = ties.at_least(float(lots[number]), -log_ahead(int(record.wins[i, j]), int(record.wins[j, i])))
         copeland[i if ahead else j] += 1
     score = [tie_lots[i] - copeland[i] if optimistic[i] == max(optimistic) else math.inf for i in range(k)]
@@ -74,7 +75,7 @@ def _top_two(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: 
 
 def _rmed1(record: Record, evidence: np.ndarray, lists: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
     k = record.num_policies
-    pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
+    pairs = list(itertools.combinations(range(k), 2))
     if record.t < len(pairs):
         return *pairs[record.t], lists
     left, following = lists

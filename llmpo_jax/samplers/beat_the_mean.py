@@ -12,7 +12,7 @@ from llmpo_jax import vectors
 from llmpo_jax.protocol import EVIDENCE_TIE, Problem, Sampler, Statistics
 
 LEVEL = 0.1
-"""Of Hoeffding's confidence radius for a mean."""
+"""Of the confidence radius of a mean."""
 
 
 class Working(NamedTuple):
@@ -76,7 +76,20 @@ def _select(
     alone = jnp.sum(active, dtype=jnp.int32) == 1
     first = jnp.where(alone, statistics.leader, first)
     second = jnp.where(alone, vectors.argmin_except(evidence, first, EVIDENCE_TIE), second)
-    return first, second, Working(active, own, jnp.stack([first, second]), vectors.take(statistics.record, first, second))
+    return (
+        first,
+        second,
+        Working(active, own, jnp.stack([first, second]), vectors.take(statistics.record, first, second)),
+    )
 
 
 BEAT_THE_MEAN = Sampler(_init, _select, draw=_draw)
+"""Beat-the-Mean (Yue and Joachims 2011, algorithm 1): who had the fewest turns meets a random policy of the working
+set; the worst mean leaves the set once it is two confidence radii below the best one, and all comparisons with it are
+forgotten.
+
+The paper's radius `3 sqrt(log(2 K T) / n)` is made for a horizon T and for proofs of regret. Within what other samplers
+need in all it eliminates nobody, and a horizon or a delta is not known here, where errors are the stopping rule's
+concern. So the radius is Hoeffding's, `sqrt(log(1 / LEVEL) / (2 n))`, at a fixed level of 0.1. For identification a
+policy never meets itself, and once one is left, where the paper exploits it, the leader meets the least refuted other:
+the set may have lost the best policy, whose mean need not be the best."""

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, Statistics
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from llmpo_jax import models
 from llmpo_jax.samplers import SAMPLERS, llm_po
-from tests import baselines_reference, reference  # the former enters its samplers into the latter
+from tests import reference
+from tests.baselines_reference import SAMPLERS as REFERENCES
 from tests.samplers import trajectory
 
 STEPS = trajectory.STEPS
@@ -41,7 +42,7 @@ class Agreement(NamedTuple):
 def agreement(
     sampler: str, path: trajectory.Trajectory, existence: str, dtype: Any, tolerance: float = reference.TIE
 ) -> Agreement:
-    rule = reference.SAMPLERS[sampler]
+    rule = REFERENCES[sampler]
     random = reference.randomness(SEED, REPLICATION, K, STEPS)
     drawn = reference.draws(sampler, random.keys, K, dtype)
     record, state = reference.Record(K, existence), rule.init(K)
@@ -68,8 +69,9 @@ def run(sampler: str, instance: str, existence: str, dtype: Any) -> trajectory.T
 
 def test_every_sampler_has_a_reference() -> None:
     """A sampler without a literal counterpart would be tested by nothing below."""
-    missing = set(SAMPLERS.names()) - set(reference.SAMPLERS)
-    assert not missing, f"add {sorted(missing)} to SAMPLERS in tests/reference.py: what its docstring says, in NumPy"
+    missing = set(SAMPLERS.names()) - set(REFERENCES)
+    where = "SAMPLERS in tests/reference.py or tests/baselines_reference.py"
+    assert not missing, f"add {sorted(missing)} to {where}: what its docstring says, in NumPy"
 
 
 CASES = [(name, "assumed") for name in SAMPLERS.names()] + [("llm-po", "certify"), ("llm-po-d-tracking", "certify")]
