@@ -21,13 +21,17 @@ def log_ahead(wins: int, losses: int) -> float:
     return math.log(max(float(bdtr(wins, wins + losses + 1, 0.5)), np.finfo(float).tiny))
 
 
-def _upper_bound(record: Record, i: int, j: int) -> float:
-    n = int(record.counts[i, j])
-    if i == j:
-        return 0.5
-    if n == 0:
-        return 2.0
-    return record.wins[i, j] / n + math.sqrt(baselines.RUCB_ALPHA * math.log(max(record.t, 1)) / n)
+def _upper_bounds(record: Record) -> list[list[float]]:
+    wins, counts, logarithm = record.wins.tolist(), record.counts.tolist(), math.log(max(record.t, 1))
+
+    def bound(i: int, j: int) -> float:
+        if i == j:
+            return 0.5
+        if counts[i][j] == 0:
+            return 2.0
+        return wins[i][j] / counts[i][j] + math.sqrt(baselines.RUCB_ALPHA * logarithm / counts[i][j])
+
+    return [[bound(i, j) for j in range(len(wins))] for i in range(len(wins))]
 
 
 def _double_draw(key: jax.Array, num_policies: int, dtype: Any) -> Any:
@@ -44,8 +48,8 @@ def _double_draw(key: jax.Array, num_policies: int, dtype: Any) -> Any:
 
 def _double(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
     lots, tie_lots, normals, exponentials = draw
-    k = record.num_policies
-    optimistic = [sum(not ties.at_least(0.5, _upper_bound(record, i, j)) for j in range(k)) for i in range(k)]
+    k, bounds = record.num_policies, _upper_bounds(record)
+    optimistic = [sum(not ties.at_least(0.5, bound) for bound in row) for row in bounds]
     copeland = [0] * k
     for number, (i, j) in enumerate(itertools.combinations(range(k), 2)):
         ahead = ties.at_least(float(lots[number]), -log_ahead(int(record.wins[i, j]), int(record.wins[j, i])))
@@ -56,7 +60,7 @@ def _double(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: T
     shapes = [1.0 + wins for wins in (*record.wins[:, first], *record.wins[first])]
     gammas = gamma_draws(shapes, normals, exponentials)
     chances = np.array(gammas[:k]) / (np.array(gammas[:k]) + gammas[k:])
-    uncertain = [i for i in range(k) if i != first and ties.at_least(_upper_bound(record, first, i), 0.5)]
+    uncertain = [i for i in range(k) if i != first and ties.at_least(bounds[first][i], 0.5)]
     for i in set(range(k)) - set(uncertain or range(k)):
         chances[i] = -1.0
     return first, ties.smallest(-chances, barred=first), state

@@ -30,8 +30,8 @@ from llmpo_jax.spaces import space
 class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
-    `samplers` or `stopping` may be empty, for the usual ones of a source's policy space; `assume` and `features` (a file)
-    are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`.
+    `samplers` or `stopping` may be empty, for the usual ones of a source's policy space; `assume` and `features` (a
+    file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`.
     """
 
     sources: tuple[str, ...]
