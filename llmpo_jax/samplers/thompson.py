@@ -154,6 +154,6 @@ TOP_TWO_THOMPSON = Sampler(_init, _top_two, draw=_top_two_draw)
 
 There the best arm of a posterior draw is measured with probability beta = 1/2, and else that of a further draw, which
 is repeated until it is another one. Here the two are compared with each other: each comparison measures both, as often
-as with beta = 1/2. Best is the Condorcet winner, and the prior is uniform over the matrices that have one: given that there is
-one, policy i is it with probability proportional to `prod_j P(mu[i, j] > 1/2)`, from which both policies are drawn, the
-other one without repetition."""
+as with beta = 1/2. Best is the Condorcet winner, and the prior is uniform over the matrices that have
+one: given that there is one, policy i is it with probability proportional to `prod_j P(mu[i, j] > 1/2)`, from which
+both policies are drawn, the other one without repetition."""
