@@ -10,13 +10,11 @@ Intervals are at 95 %: for the ratio of two means the delta method on its logari
 
 from __future__ import annotations
 
-import math
 import time
 
 import common
-import numpy as np
 
-from llmpo_jax import Result, simulate
+from llmpo_jax import simulate
 from llmpo_jax.samplers import SAMPLERS
 
 DELTAS = (0.1, 0.05, 0.01)
@@ -37,21 +35,6 @@ INSTANCES = (
 )
 
 
-def _ratio(baseline: Result, ours: Result, index: int) -> tuple[float, float, float]:
-    """Ratio of mean stopping times with its interval."""
-    theirs, own = _times(baseline, index), _times(ours, index)
-    ratio = float(theirs.mean() / own.mean())
-    difference = theirs / theirs.mean() - own / own.mean()
-    spread = math.exp(1.96 * float(difference.std(ddof=1)) / math.sqrt(len(difference)))
-    return ratio, ratio / spread, ratio * spread
-
-
-def _times(result: Result, index: int) -> np.ndarray:
-    """The stopping times at a level; a censored run counts as the limit."""
-    times = result.stopping_time[:, index]
-    return np.where(times < 0, result.max_comparisons, times)
-
-
 def compared(name: str, stopping: str, replications: int) -> list[dict]:
     """The rows of all samplers on an instance; none where its file is missing."""
     source, rows, ours = common.source(name), [], None
@@ -62,7 +45,7 @@ def compared(name: str, stopping: str, replications: int) -> list[dict]:
         result = simulate(source.model, sampler, stopping, **runs)
         ours = ours or result
         for index, level in enumerate(result.summary()):
-            ratio, low, high = _ratio(result, ours, index)
+            ratio, low, high = common.ratio_of_means(result, ours, index)
             rows.append(
                 {
                     "instance": source.label,
@@ -70,7 +53,7 @@ def compared(name: str, stopping: str, replications: int) -> list[dict]:
                     "delta": level.delta,
                     "sampler": sampler,
                     "replications": replications,
-                    "mean": _times(result, index).mean().item(),
+                    "mean": common.stopping_times(result, index).mean().item(),
                     "times llm-po": ratio,
                     "low": low,
                     "high": high,
