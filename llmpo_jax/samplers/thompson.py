@@ -51,7 +51,7 @@ def log_ahead(wins: jax.Array, losses: jax.Array, dtype: Any) -> jax.Array:
     end = 2 * DEPTH / jnp.maximum(gap + jnp.sqrt(gap * gap + 2 * DEPTH * (few + many)), 2 * DEPTH)
     u = end * jnp.asarray(_NODES, dtype)
     integrand = jnp.exp(few * jnp.log1p(-u * u) + gap * jnp.log1p(-u))
-    tail = (many + 1) * end * jnp.sum(jnp.asarray(_WEIGHTS, dtype) * integrand)
+    tail = (many + 1) * end * vectors.total(jnp.asarray(_WEIGHTS, dtype) * integrand)
     whole, one, other = _factorial(jnp.stack([few + many + 1, few, many + 1]))
     least = whole - one - other - imbalance(few, many + 1) + jnp.log(tail)
     both = jnp.stack([least, jnp.log1p(-jnp.exp(least))])
@@ -135,7 +135,7 @@ def _top_two(
     problem: Problem, lots: jax.Array, statistics: Statistics, evidence: jax.Array, beliefs: Beliefs
 ) -> tuple[jax.Array, jax.Array, Beliefs]:
     beliefs = _updated(problem, beliefs, statistics)
-    best = jnp.sum(jnp.where(jnp.eye(problem.num_policies, dtype=bool), 0, beliefs.ahead), axis=1)
+    best = vectors.total(jnp.where(jnp.eye(problem.num_policies, dtype=bool), 0, beliefs.ahead))
     # The largest of log p + Gumbel lots is a draw from the distribution p, which need not be normalised.
     first = vectors.argmin(-(best + lots[0]))
     return first, vectors.argmin_except(-(best + lots[1]), first), beliefs
