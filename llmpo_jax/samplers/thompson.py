@@ -42,7 +42,6 @@ def log_ahead(wins: jax.Array, losses: jax.Array, dtype: Any) -> jax.Array:
 
     In float64 and then rounded, so that how a program is compiled, for one run or for many, changes no digit.
 
-
     With few and many the smaller and the larger count, the less likely one is the probability of `few` heads at most in
     N = few + many + 1 tosses. That is the probability of exactly `few`, which Stirling's series gives, times
     `(many + 1) int_0^1 (1 + u)^few (1 - u)^many du`, a smooth function that decreases from 1: Gauss and Legendre's rule
