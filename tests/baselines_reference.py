@@ -144,10 +144,11 @@ def _swiss(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ti
     if not games:
         score = record.wins.sum(axis=1) + byes
         table = sorted(range(record.num_policies), key=lambda i: (-score[i], i))
-        games = tuple(zip(table[::2], table[1::2], strict=False))
+        games = list(zip(table[::2], table[1::2], strict=False))
         if len(table) % 2:
             byes = byes + (np.arange(len(table)) == table[-1])
-    return *games[0], (games[1:], byes)
+    (first, second), *later = games
+    return first, second, (later, byes)
 
 
 SAMPLERS.update(
