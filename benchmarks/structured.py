@@ -23,7 +23,6 @@ from typing import Any
 import common
 import jax
 import numpy as np
-from sample_complexity import _ratio
 
 from llmpo_jax import LinearBradleyTerry, Result, Tabular, characteristic_time, simulate, win_probabilities
 from llmpo_jax.engine import lanes
@@ -101,7 +100,7 @@ def against_baselines(replications: int) -> list[dict]:
             )
             ours = ours or result
             for index, level in enumerate(result.summary()):
-                ratio, low, high = _ratio(result, ours, index)
+                ratio, low, high = common.ratio_of_means(result, ours, index)
                 rows.append(
                     {
                         "instance": MAIN,

@@ -26,6 +26,11 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "double-thompson",
+    "top-two-thompson",
+    "rmed1",
+    "beat-the-mean",
+    "swiss",
     "dkwt",
 ]
 StoppingName = Literal["dkwt", "e-process", "kaufmann-koolen", "mixture", "stylised"]

@@ -54,7 +54,8 @@ class Study:
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
     """Instances or files."""
     samplers: tuple[str, ...] = ()
-    """What chooses the pairs; by default all samplers of the policy space."""
+    """What chooses the pairs; by default llm-po with its variants and the paper's baselines. Further ones of the
+    unstructured space: double-thompson, top-two-thompson, rmed1, beat-the-mean, swiss."""
     stopping: tuple[str, ...] = ("e-process", "stylised")
     """When to stop: e-process, kaufmann-koolen (unstructured) and mixture (structured) are proven, stylised is what
     papers plot and is not; dkwt (unstructured, proven) is the end of the tournament that the sampler dkwt plays."""

@@ -31,9 +31,9 @@ from llmpo_jax.spaces import space
 class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
-    `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
-    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`, `ties` (a number or
-    a file) as in `llmpo_jax.models.with_ties` and `costs` (a file) as in `llmpo_jax.models.load_costs`.
+    `samplers` or `stopping` may be empty, for the usual ones of a source's policy space; `assume` and `features` (a
+    file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`, `ties` (a number or a file) as in
+    `llmpo_jax.models.with_ties` and `costs` (a file) as in `llmpo_jax.models.load_costs`.
     """
 
     sources: tuple[str, ...]
@@ -108,11 +108,17 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
 USUAL_STOPPING = ("e-process", "stylised")
 
 
+FURTHER_SAMPLERS = ("double-thompson", "top-two-thompson", "rmed1", "beat-the-mean", "swiss")
+"""Run where they are asked for by name."""
+
+
 def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, ...]:
-    """All samplers of a space, without the oracle where the model is not known to have an optimum in that space."""
+    """The samplers of a space but for the further ones, and for the oracle where the model is not known to have an
+    optimum in that space."""
     known = assumed == default_space(model)
     registry = space(assumed).samplers
-    return tuple(name for name in registry.names() if known or not registry.get(name).oracle)
+    usual = (name for name in registry.names() if name not in FURTHER_SAMPLERS)
+    return tuple(name for name in usual if known or not registry.get(name).oracle)
 
 
 def _check_once(arguments: Arguments) -> None:

@@ -122,6 +122,11 @@ _STYLES = {
     "epsilon-greedy": Style("#009E73", (4, 2), "P"),
     "thompson": Style("#0072B2", (), "X"),
     "rucb": Style("#3A98E6", (7, 2), "h"),
+    "double-thompson": Style("#1B2A7A", (9, 1.5), "p"),
+    "top-two-thompson": Style("#00A6A6", (2.5, 1), "*"),
+    "rmed1": Style("#8F8A00", (6, 2, 2, 2), "d"),
+    "beat-the-mean": Style("#B2182B", (4, 1, 1, 1, 1, 1), ">"),
+    "swiss": Style("#9E9E9E", (1, 2.5), "8"),
     "dkwt": Style("#7A7A00", (1, 1, 4, 1), "H"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.

@@ -49,6 +49,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tables(path)
 
 
+def test_the_default_study_has_the_usual_samplers_alone() -> None:
+    """The further ones run where they are named, and are among those that an error lists."""
+    cells = study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=()))
+    assert [cell.prepared.sampler for cell in cells] == [
+        *("llm-po", "llm-po-d-tracking", "llm-po-c-tracking"),
+        *("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
+    ]
+    named = study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=study.FURTHER_SAMPLERS))
+    assert len(named) == len(study.FURTHER_SAMPLERS)
+    with pytest.raises(ValueError, match=", ".join(study.FURTHER_SAMPLERS)):
+        study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=("rmed2",)))
+
+
 def tables(path: Path) -> dict[str, bytes]:
     return {name: (path / name).read_bytes() for name in TABLES}
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import llmpo_jax as lp
-from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
@@ -21,7 +20,9 @@ MU = np.asarray(lp.win_probabilities(MODEL), float)
 FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
-UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()]
+# Without randomness, with randomness, with a state as well, with a state that is told outcomes by the record alone.
+KINDS = ("llm-po", "random-pair", "rucb", "beat-the-mean")
+UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in KINDS]
 UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule not in ("e-process", "dkwt")]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]
 STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.report import curves, ends, figures, names, spread, stored, style
+from llmpo_jax.spaces import SPACES
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
 from tests.report.toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
 
@@ -228,6 +229,9 @@ def test_samplers_keep_their_style_whatever_else_is_drawn() -> None:
     assert alone["rucb"] == among["rucb"]
     assert len({(look.color, look.dashes, look.marker) for look in among.values()}) == 4
     assert max(among, key=lambda name: among[name].width) == "llm-po"
+    known = style.sampler_styles([name for space in SPACES.values() for name in space.samplers.names()])
+    assert len({look.color for look in known.values()}) == len({(look.dashes, look.marker) for look in known.values()})
+    assert len({look.color for look in known.values()}) == len(known)
 
 
 def test_draw_writes_every_format_and_the_caption(tmp_path: Path) -> None:

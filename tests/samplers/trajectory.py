@@ -57,18 +57,24 @@ def plan_for(
 
 @functools.cache
 def _scan(chosen: Procedure):
-    def body(plan: Plan, rep: Replication, t: jax.Array):
-        step_key = jax.random.fold_in(rep.identity.key, t)
-        bits = jax.random.bits(step_key, (), jnp.uint32)
+    def body(plan: Plan, rep: Replication, random: tuple[jax.Array, Any]):
+        bits, drawn = random
         evidence = chosen.stopping.evidence(chosen.problem, rep.stopping, rep.statistics)
-        new, (first, second, _) = step(chosen, plan, rep, bits, draw(chosen, plan, step_key))
+        new, (first, second, _) = step(chosen, plan, rep, bits, drawn)
         chance, ties = plan.chances[first, second], 0 if plan.ties is None else plan.ties[first, second]
         tied = (bits >= chance) & (bits - chance < ties)
         return new, (first, second, bits < chance, tied, evidence)
 
+    def comparison(plan: Plan, key: jax.Array, t: jax.Array):
+        step_key = jax.random.fold_in(key, t)
+        return jax.random.bits(step_key, (), jnp.uint32), draw(chosen, plan, step_key)
+
     @jax.jit
     def run(plan: Plan, rep: Replication):
-        return jax.lax.scan(functools.partial(body, plan), rep, jnp.arange(1, STEPS + 1, dtype=jnp.int32))
+        # Drawn together, as by the engine: threefry inside a step takes XLA many times as long to compile.
+        times = jnp.arange(1, STEPS + 1, dtype=jnp.int32)
+        random = jax.vmap(functools.partial(comparison, plan, rep.identity.key))(times)
+        return jax.lax.scan(functools.partial(body, plan), rep, random)
 
     return run
 
