@@ -26,6 +26,8 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "g-optimal",
+    "rage-glm",
 ]
 StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""

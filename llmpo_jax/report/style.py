@@ -122,6 +122,8 @@ _STYLES = {
     "epsilon-greedy": Style("#009E73", (4, 2), "P"),
     "thompson": Style("#0072B2", (), "X"),
     "rucb": Style("#3A98E6", (7, 2), "h"),
+    "g-optimal": Style("#B8900F", (2, 1, 1, 1), "H"),
+    "rage-glm": Style("#B0508A", (6, 2, 2, 2), "d"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.
 _MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")

@@ -1,0 +1,141 @@
+"""RAGE-GLM: phased elimination, each phase by an optimal design for the policies that are left.
+
+RAGE (Fiez, Jain, Jamieson and Ratliff 2019, arXiv 1906.08399, algorithm 1) carried over to logistic outcomes by Jun, Jain,
+Mason and Nassif (2021, arXiv 2011.11222, RAGE-GLM). Phase l has the proportions w on the pairs that
+
+    minimise max over surviving i, j of c . H(w)^-1 c,   c = x_i - x_j,   H(w) = sum_p w_p mu_p (1 - mu_p) z_p z_p^T,
+
+at the estimate so far. It lasts until log(1 / delta) times that variance allows differences of 2^-l to be told, here
+until `2 level max c . V c <= 4^-l` with V the posterior's covariance, and then drops every policy whose estimated score is
+2^-l or more below the best. What is changed:
+
+- Samplers do not see delta, and another rule stops. So the procedure starts over, with all policies, whenever one is left,
+  and its `level`, the published log(1 / delta), is then doubled: altogether at most about twice the comparisons of the last time.
+- No run can get stuck. Where the best policy was dropped by mistake, to tell the others apart may take for ever. So it starts
+  over, too, when the comparisons have doubled since it last did, with a level of log t at least: what was dropped at a
+  lower level has to be shown again. If nothing was wrong the comparisons at hand lead back to the same phase at once.
+- The constants of the proof (3.5^2, 3, the union over policies and phases) are left out, as are the burn-in, of which the
+  prior takes the place, and the term that keeps the proof's remainder small: with them the first phase would outlast most runs.
+- All comparisons count for the estimate, not those of the phase alone. They are dealt out phase by phase.
+- Scores have no known range, so that the first phase is `FIRST_PHASE`, in which 4 logits are told.
+- The design is not solved at the start of the phase but improved by `STEPS` multiplicative steps at every refresh,
+  `w_p` times the root of its gain (Silvey, Titterington and Torsney 1978; Yu 2010), with the max smoothed (a softmax of
+  temperature `TEMPERATURE` times the max) and H regularised by the prior's precision.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from llmpo_jax import vectors
+from llmpo_jax.protocol import LinearStatistics, Problem, Sampler
+from llmpo_jax.samplers.structured.llm_po import LLM_PO, furthest_behind, pair_of
+from llmpo_jax.theory import linear, program
+
+FIRST_PHASE = -2
+FIRST_LEVEL = 1.0
+SOONEST = 64
+"""Comparisons before it first starts over for want of an end."""
+STEPS = 4
+TEMPERATURE = 0.05
+
+
+class Phase(NamedTuple):
+    """Where the elimination is.
+
+    Attributes:
+        proportions: [P], of the phase. surviving: bool [K].
+        number: int32, the phase l. level: what stands for log(1 / delta).
+        started: int32, comparisons made when all policies were last taken in.
+        began: int32, comparisons made when the phase began. before: int32 [P], those of each pair.
+    """
+
+    proportions: jax.Array
+    surviving: jax.Array
+    number: jax.Array
+    level: jax.Array
+    started: jax.Array
+    began: jax.Array
+    before: jax.Array
+
+
+def _init(problem: Problem) -> Phase:
+    proportions, zero = LLM_PO.init(problem), jnp.zeros((), jnp.int32)
+    return Phase(
+        proportions=proportions,
+        surviving=jnp.ones(problem.num_policies, bool),
+        number=zero + FIRST_PHASE,
+        level=jnp.asarray(FIRST_LEVEL, problem.dtype),
+        started=zero,
+        began=zero,
+        before=jnp.zeros(proportions.shape, jnp.int32),
+    )
+
+
+def _largest_variance(problem: Problem, covariance: jax.Array, surviving: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[P], the variances of the differences of two surviving policies, 0 for other pairs; and the largest of them."""
+    first, second = linear.pairs(problem.num_policies)
+    variances = jnp.where(surviving[first] & surviving[second], linear.of(problem).products @ covariance.ravel(), 0)
+    return variances, -vectors.minimum(-variances)
+
+
+def improve(problem: Problem, statistics: LinearStatistics, surviving: jax.Array, proportions: jax.Array) -> jax.Array:
+    """One multiplicative step on the proportions [P], for the policies that survive, at the present estimate."""
+    design, dtype = linear.of(problem), problem.dtype
+    mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
+    spread = mu * (1 - mu)
+    prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
+    inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
+    variances, largest = _largest_variance(problem, inverse, surviving)
+    prices, _ = program.softmin(-variances, TEMPERATURE * largest)
+    moved = proportions * jnp.sqrt(
+        program.fisher_gains(design.products, spread, prices, design.differences @ inverse) / largest
+    )
+    return moved / jnp.sum(moved)
+
+
+def advance(problem: Problem, statistics: LinearStatistics, phase: Phase) -> Phase:
+    """The phase after this refresh: the same, the next one, or the first one with all policies."""
+    dtype, t = problem.dtype, statistics.t
+    scale = jnp.exp2(-phase.number.astype(dtype))
+    _, largest = _largest_variance(problem, statistics.covariance, phase.surviving)
+    precise = 2 * phase.level * largest <= scale**2
+    best = -vectors.minimum(jnp.where(phase.surviving, -statistics.scores, jnp.inf))
+    kept = phase.surviving & (~precise | (best - statistics.scores < scale))
+    alone = jnp.sum(kept) == 1
+    over = alone | (t >= jnp.maximum(2 * phase.started, SOONEST))
+    higher = jnp.maximum(jnp.where(alone, 2, 1).astype(dtype) * phase.level, jnp.log(t.astype(dtype)))
+    ended = precise | over
+    return Phase(
+        # Steps that multiply cannot raise what has come to nothing.
+        proportions=jnp.where(ended, (phase.proportions + LLM_PO.init(problem)) / 2, phase.proportions),
+        surviving=kept | over,
+        number=jnp.where(over, FIRST_PHASE, phase.number + precise.astype(jnp.int32)),
+        level=jnp.where(over, higher, phase.level),
+        started=jnp.where(over, t, phase.started),
+        began=jnp.where(ended, t, phase.began),
+        before=jnp.where(ended, statistics.counts, phase.before),
+    )
+
+
+def _refresh(problem: Problem, statistics: LinearStatistics, phase: Phase) -> Phase:
+    phase = advance(problem, statistics, phase)
+
+    def step(_: int, proportions: jax.Array) -> jax.Array:
+        return improve(problem, statistics, phase.surviving, proportions)
+
+    return phase._replace(proportions=jax.lax.fori_loop(0, STEPS, step, phase.proportions))
+
+
+def _select(
+    problem: Problem, key: jax.Array, statistics: LinearStatistics, evidence: jax.Array, phase: Phase
+) -> tuple[jax.Array, jax.Array, Phase]:
+    since = statistics._replace(t=statistics.t - phase.began, counts=statistics.counts - phase.before)
+    return *pair_of(problem, statistics, furthest_behind(since, phase.proportions)), phase
+
+
+RAGE_GLM = Sampler(_init, _select, _refresh)
+"""Phased elimination by optimal designs, without delta. Its own guarantee is gone; any stopping rule goes with it."""
