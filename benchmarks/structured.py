@@ -8,7 +8,7 @@ forms: T* by the exact program and by Fisher's form, as the scores are spread ou
 bound: mean stopping time of llm-po as a multiple of T* log(1 / delta), for all three stopping rules.
 baselines: how many times the comparisons of llm-po each sampler needs at the same stopping rule. Censored runs enter at
     the limit, so where there are any the multiple is a lower bound.
-designs: the same for the samplers that follow a published optimal design, on all instances and on linear models fitted to
+designs: the same for samplers that follow a published optimal design, on all instances and on linear models fitted to
     two files of the data folder with their features; the proven rule, a fifth of the replications.
 pac: error rates against delta. A rule fails when the lower end of the exact 1 - 1e-6 interval lies above delta.
 space: what assuming the linear model saves where it holds, and what it costs in errors where it does not.
@@ -54,7 +54,7 @@ DESIGNS = ("llm-po", "g-optimal", "rage-glm")
 FITTED = ("slab_more_letters_vicuna-13b_K16", "slab_movie_recommendation_ultralm-13b_K16")
 LIMIT = 400_000
 PARTS = ("forms", "bound", "baselines", "designs", "pac", "space", "speed")
-BASELINE_LIMITS = {"e-process": 30_000, "stylised": 30_000, "mixture": 60_000}
+BASELINE_LIMITS: dict[StoppingName, int] = {"e-process": 30_000, "stylised": 30_000, "mixture": 60_000}
 
 
 def linear(name: str) -> LinearBradleyTerry:

@@ -1,17 +1,17 @@
 """G-optimal design over the pairs: computed once, then tracked.
 
-The proportions w on the pairs that make the widest confidence interval narrowest, whatever the parameter is,
+The proportions w on the pairs for which the least certain of them is most certain, whatever the parameter is,
 
     minimise max_p z_p . H(w)^-1 z_p,    H(w) = sum_p w_p z_p z_p^T.
 
-Kiefer and Wolfowitz (1960): these w are those that maximise det H(w), and the value is d. For the best arm of a linear
-bandit this is the G-allocation of Soare, Lazaric and Munos (2014, arXiv 1409.6110, section 4). Here the arms are the pairs and
-the contrasts of interest the differences of two policies: the same vectors, so that their XY-allocation is this, too. As
-in both sources H is that of the linear model. It does not know the parameter, on which the information `mu (1 - mu)` of
-a logistic comparison depends; where all scores are equal the two are proportional.
+They are those that maximise det H(w), and the value is d (Kiefer and Wolfowitz 1960). For the best arm of a linear
+bandit this is the G-allocation of Soare, Lazaric and Munos (2014, arXiv 1409.6110). Here the arms are the pairs, and
+what is to be told are differences of two policies, which are the same vectors: their XY-allocation is this design, too.
+As in both sources H is that of a linear model. It does not know the parameter, on which the information `mu (1 - mu)`
+of a comparison depends; the two are proportional where all scores are equal.
 
-det H(w) rises in every multiplicative step, `w_p` times `z_p . H(w)^-1 z_p / d` (Titterington 1976, Silvey, Titterington and
-Torsney 1978); after `STEPS` of them from equal proportions the value is within a few per cent of d.
+det H(w) rises in every multiplicative step, which makes w_p larger by `z_p . H(w)^-1 z_p / d` (Silvey, Titterington and
+Torsney 1978). `STEPS` of them bring the value within 1 % of d on the instances of `benchmarks/structured.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def proportions(problem: Problem) -> jax.Array:
     products = linear.of(problem).products
 
     def improve(_: int, weights: jax.Array) -> jax.Array:
-        inverse, _ = linear.inverse(linear.information(products, weights))
+        inverse, _log_determinant = linear.inverse(linear.information(products, weights))
         raised = weights * (products @ inverse.ravel())
         return raised / jnp.sum(raised)
 
@@ -46,4 +46,4 @@ def _select(
 
 
 G_OPTIMAL = Sampler(proportions, _select)
-"""Tracks the G-optimal proportions of the features. They do not adapt to what is found; any stopping rule goes with them."""
+"""Tracks the G-optimal proportions, which depend on the features alone: nothing adapts to what is found."""

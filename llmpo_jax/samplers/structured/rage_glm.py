@@ -1,25 +1,25 @@
 """RAGE-GLM: phased elimination, each phase by an optimal design for the policies that are left.
 
-RAGE (Fiez, Jain, Jamieson and Ratliff 2019, arXiv 1906.08399, algorithm 1) carried over to logistic outcomes by Jun, Jain,
-Mason and Nassif (2021, arXiv 2011.11222, RAGE-GLM). Phase l has the proportions w on the pairs that
+RAGE (Fiez, Jain, Jamieson and Ratliff 2019, arXiv 1906.08399, algorithm 1), taken to logistic outcomes as RAGE-GLM by
+Jun, Jain, Mason and Nassif (2021, arXiv 2011.11222). In phase l the proportions w on the pairs, at the estimate so far,
 
-    minimise max over surviving i, j of c . H(w)^-1 c,   c = x_i - x_j,   H(w) = sum_p w_p mu_p (1 - mu_p) z_p z_p^T,
+    minimise max over surviving i, j of c . H(w)^-1 c,   c = x_i - x_j,   H(w) = sum_p w_p mu_p (1 - mu_p) z_p z_p^T.
 
-at the estimate so far. It lasts until log(1 / delta) times that variance allows differences of 2^-l to be told, here
-until `2 level max c . V c <= 4^-l` with V the posterior's covariance, and then drops every policy whose estimated score is
-2^-l or more below the best. What is changed:
+It lasts, for a time proportional to 4^l log(1 / delta) and that value, until differences of scores are known to 2^-l,
+and ends with dropping every policy whose estimated score is 2^-l or more below the best. What is changed:
 
-- Samplers do not see delta, and another rule stops. So the procedure starts over, with all policies, whenever one is left,
-  and its `level`, the published log(1 / delta), is then doubled: altogether at most about twice the comparisons of the last time.
-- No run can get stuck. Where the best policy was dropped by mistake, to tell the others apart may take for ever. So it starts
-  over, too, when the comparisons have doubled since it last did, with a level of log t at least: what was dropped at a
-  lower level has to be shown again. If nothing was wrong the comparisons at hand lead back to the same phase at once.
-- The constants of the proof (3.5^2, 3, the union over policies and phases) are left out, as are the burn-in, of which the
-  prior takes the place, and the term that keeps the proof's remainder small: with them the first phase would outlast most runs.
-- All comparisons count for the estimate, not those of the phase alone. They are dealt out phase by phase.
-- Scores have no known range, so that the first phase is `FIRST_PHASE`, in which 4 logits are told.
-- The design is not solved at the start of the phase but improved by `STEPS` multiplicative steps at every refresh,
-  `w_p` times the root of its gain (Silvey, Titterington and Torsney 1978; Yu 2010), with the max smoothed (a softmax of
+- A sampler does not see delta, and another rule stops. So a `level` stands for log(1 / delta): phase l lasts until
+  `2 level c . V c <= 4^-l` for all c, V being the posterior's covariance. Once one policy is left everything starts
+  over, with all policies and twice the level.
+- No run can get stuck. Where the best policy was dropped by mistake, telling the others apart may take for ever. So
+  everything starts over, too, when the comparisons have doubled since it last did, with a level of log t at least: what
+  was dropped at a lower one has to be shown again. Where nothing was wrong, the comparisons made lead back at once.
+- The constants of the proof (3 times 3.5^2, the union over policies and phases) are left out, and so are the burn-in,
+  whose place the prior takes, and the term for the proof's remainder: the first phase would outlast most runs.
+- All comparisons count for the estimate, not only those of the phase. They are dealt out phase by phase.
+- Scores have no known range, so that the first phase is `FIRST_PHASE`, which tells 4 logits.
+- The design is not solved when the phase begins but improved by `STEPS` multiplicative steps at every refresh, in which
+  w_p grows by the root of its gain (Silvey, Titterington and Torsney 1978), with the max smoothed (a softmax with
   temperature `TEMPERATURE` times the max) and H regularised by the prior's precision.
 """
 
