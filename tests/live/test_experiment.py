@@ -24,7 +24,9 @@ LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()]
 UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule != "e-process"]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]
-STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [
+# Without those that are the same objects as in the unstructured space.
+OWN = [s for s in STRUCTURED_SAMPLERS.names() if SAMPLERS.name_of(STRUCTURED_SAMPLERS.get(s)) is None]
+STRUCTURED = [(s, "e-process") for s in OWN if s != "llm-po-oracle"] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
 ]
 LIMIT = 300

@@ -236,7 +236,7 @@ class RageGlm(Run):
 
     def __init__(self, features: np.ndarray) -> None:
         super().__init__(features)
-        self.even = self.w
+        self.even, self.prices = self.w, np.ones(len(self.z))
         self.phase, self.level, self.left = -2, 1.0, set(range(self.k))
         self.started, self.began, self.before = 0, 0, self.counts.copy()
         self.ends: list[tuple[int, int]] = []
@@ -259,9 +259,9 @@ class RageGlm(Run):
             information = sum(v * np.outer(z, z) for v, z in zip(self.w * a, self.z, strict=True))
             inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
             variances = self.variances(inverse)
-            weight = np.exp((variances / variances.max() - 1) / 0.05)
+            self.prices = self.prices * variances / (self.prices @ variances)
             gain = np.zeros(len(self.z))
-            for q, c in zip(weight / weight.sum(), self.z, strict=True):
+            for q, c in zip(self.prices, self.z, strict=True):
                 gain += q * a * (self.z @ inverse @ c) ** 2
             self.w = self.w * np.sqrt(gain)
             self.w /= self.w.sum()
@@ -277,7 +277,7 @@ class RageGlm(Run):
         over = alone or self.t >= max(2 * self.started, 64)
         if precise or over:
             self.ends.append((self.phase, len(self.left)))
-            self.w = (self.w + self.even) / 2
+            self.w, self.prices = (self.w + self.even) / 2, np.ones(len(self.z))
             self.began, self.before = self.t, self.counts.copy()
         if over:
             self.level = max(self.level * (2 if alone else 1), math.log(self.t))

@@ -84,7 +84,7 @@ def test_the_evidence_is_the_same(stopping: str, field: int) -> None:
 
 
 def follow(sampler: Sampler, run: reference.Run) -> Iterator[tuple[Any, LinearStatistics]]:
-    """The sampler's state and statistics while it agrees with the literal version on the pair, for `STEPS` comparisons."""
+    """The sampler's state and the statistics, while it agrees with the literal version on every pair."""
     problem = Problem(6, dtype=jnp.float64, dimension=3)
     problem = dataclasses.replace(problem, design=linear.make_design(KNOWN.coordinates, dtype=jnp.float64))
     nothing = jnp.zeros(6)
