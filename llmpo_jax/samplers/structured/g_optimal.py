@@ -11,7 +11,7 @@ As in both sources H is that of a linear model. It does not know the parameter, 
 of a comparison depends; the two are proportional where all scores are equal.
 
 det H(w) rises in every multiplicative step, which makes w_p larger by `z_p . H(w)^-1 z_p / d` (Silvey, Titterington and
-Torsney 1978). `STEPS` of them bring the value within 1 % of d on the instances of `benchmarks/structured.py`.
+Torsney 1978). `STEPS` of them bring the value within 1 % of d in `tests/structured/test_design.py`.
 """
 
 from __future__ import annotations
