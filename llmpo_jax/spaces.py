@@ -32,6 +32,8 @@ SamplerName = Literal[
     "beat-the-mean",
     "swiss",
     "dkwt",
+    "g-optimal",
+    "rage-glm",
 ]
 StoppingName = Literal["dkwt", "e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""
@@ -43,6 +45,7 @@ class Space(NamedTuple):
     Attributes:
         name: "unstructured" or "structured".
         samplers, stopping: its procedures by name.
+        usual: the samplers that a study runs where none is named.
         start: `problem -> statistics`.
         judged: `(statistics, first, second, won) -> comparison`.
         observe: `(problem, statistics, comparison) -> statistics`.
@@ -61,6 +64,7 @@ class Space(NamedTuple):
     name: str
     samplers: Registry[Sampler]
     stopping: Registry[StoppingRule]
+    usual: tuple[SamplerName, ...]
     start: Callable[[Problem], Any]
     judged: Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
     observe: Callable[[Problem, Any, Any], Any]
@@ -75,6 +79,16 @@ UNSTRUCTURED = Space(
     "unstructured",
     SAMPLERS,
     STOPPING_RULES,
+    (
+        "llm-po",
+        "llm-po-d-tracking",
+        "llm-po-c-tracking",
+        "round-robin",
+        "random-pair",
+        "epsilon-greedy",
+        "thompson",
+        "rucb",
+    ),
     statistics.nothing_yet,
     statistics.judged,
     statistics.observe,
@@ -90,6 +104,7 @@ STRUCTURED = Space(
     "structured",
     STRUCTURED_SAMPLERS,
     STRUCTURED_RULES,
+    ("llm-po", "llm-po-oracle", "round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
     linear.nothing_yet,
     linear.judged,
     linear.observe,

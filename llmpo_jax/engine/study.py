@@ -108,17 +108,10 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
 USUAL_STOPPING = ("e-process", "stylised")
 
 
-FURTHER_SAMPLERS = ("double-thompson", "top-two-thompson", "rmed1", "beat-the-mean", "swiss")
-"""Run where they are asked for by name."""
-
-
 def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, ...]:
-    """The samplers of a space but for the further ones, and for the oracle where the model is not known to have an
-    optimum in that space."""
-    known = assumed == default_space(model)
-    registry = space(assumed).samplers
-    usual = (name for name in registry.names() if name not in FURTHER_SAMPLERS)
-    return tuple(name for name in usual if known or not registry.get(name).oracle)
+    """The usual samplers of a space, without the oracle where the model is not known to have an optimum in it."""
+    known, chosen = assumed == default_space(model), space(assumed)
+    return tuple(name for name in chosen.usual if known or not chosen.samplers.get(name).oracle)
 
 
 def _check_once(arguments: Arguments) -> None:

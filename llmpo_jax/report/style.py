@@ -128,6 +128,8 @@ _STYLES = {
     "beat-the-mean": Style("#B2182B", (4, 1, 1, 1, 1, 1), ">"),
     "swiss": Style("#9E9E9E", (1, 2.5), "8"),
     "dkwt": Style("#7A7A00", (1, 1, 4, 1), "H"),
+    "g-optimal": Style("#B8900F", (2, 1, 1, 1), "H"),
+    "rage-glm": Style("#B0508A", (6, 2, 2, 2), "d"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.
 _MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")

@@ -16,8 +16,8 @@ import pytest
 from scipy import stats
 
 from llmpo_jax import models
-from llmpo_jax.engine.study import FURTHER_SAMPLERS
 from llmpo_jax.samplers import SAMPLERS, llm_po
+from llmpo_jax.spaces import UNSTRUCTURED
 from tests import reference
 from tests.baselines_reference import SAMPLERS as REFERENCES
 from tests.samplers import trajectory
@@ -82,8 +82,8 @@ def test_every_sampler_has_a_reference() -> None:
     assert not missing, f"add {sorted(missing)} to {where}: what its docstring says, in NumPy"
 
 
-USUAL = [name for name in SAMPLERS.names() if name not in FURTHER_SAMPLERS]
-CASES = [(name, "assumed") for name in USUAL] + [("llm-po", "certify"), ("llm-po-d-tracking", "certify")]
+FURTHER = [name for name in SAMPLERS.names() if name not in UNSTRUCTURED.usual]
+CASES = [(name, "assumed") for name in UNSTRUCTURED.usual] + [("llm-po", "certify"), ("llm-po-d-tracking", "certify")]
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
@@ -140,7 +140,7 @@ def test_decisions_with_ties_and_costs() -> None:
 
 @pytest.mark.parametrize(
     ("sampler", "instance"),
-    [(name, "cyclic") for name in SAMPLERS.names()] + [(name, "bradley-terry") for name in FURTHER_SAMPLERS],
+    [(name, "cyclic") for name in SAMPLERS.names()] + [(name, "bradley-terry") for name in FURTHER],
 )
 def test_decisions_in_float32(sampler: str, instance: str) -> None:
     """float32, the product's own precision, decides as exact arithmetic does: scores within 3e-5 are ties.
