@@ -66,6 +66,8 @@ class Arrangement:
         one_of("existence", self.existence, EXISTENCE)
         if self.space.samplers.get(self.sampler).oracle:
             raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
+        if self.space.samplers.get(self.sampler).told:
+            raise ValueError(f"sampler = {self.sampler!r} is told its budget, expected one that may stop at any time")
         if self.space.stopping.get(self.stopping).told:
             raise ValueError(f"stopping = {self.stopping!r} weighs no evidence, expected a rule that does")
         if self.features is None:
