@@ -21,10 +21,10 @@ from llmpo_jax.theory import strength
 from llmpo_jax.theory.refutation import pair_evidence
 
 BONUS = 0.3
-POOLED_PRIOR = 8.0
+POOLED_PRIOR = 4.0
 PAIR_PRIOR, PAIR_MEAN = 2.0, 0.3
 LEADER_TESTS = 3.0
-FORCED = 20.0
+FORCED = 40.0
 
 
 def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, row: jax.Array) -> jax.Array:
