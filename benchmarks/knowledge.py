@@ -8,8 +8,8 @@ An oracle is llm-po told one thing or several, put in place of what it would hav
 - the winner: it leads from the start, is never tested, and need not be told from the others;
 - the rates: what is bet, for all pairs. The sampler does not know them;
 - the opponents: whom each rival is compared with;
-- which rates: the rates that a rival has among its opponents, but not which opponent has which. Beliefs of each opponent
-  start even over these rates; the bet is the mean, and compared is the opponent likeliest to have the lowest rate.
+- which rates: the rates that a rival has among its opponents, but not which opponent has which. Beliefs of each
+  opponent start even over these rates; the bet is the mean, and compared is who is likeliest to have the lowest rate.
 Replications number the policies anew, which an oracle could not follow. So its policies are in one random order, the
 same in all replications (another one for each instance); told nothing, that order makes no difference (first two rows).
 Intervals are at 95 % (Student).
@@ -88,7 +88,7 @@ def with_winner(true: Truth) -> Sampler:
 
 
 def with_opponents(true: Truth, sampler: Sampler) -> Sampler:
-    """A sampler whose rivals are compared with their toughest opponents; the winner, which has none, with the leader."""
+    """The sampler with rivals compared with their toughest opponents; the winner, which has none, with the leader."""
 
     def select(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: Any) -> Any:
         rival, _, state = sampler.select(problem, drawn, statistics, evidence, state)

@@ -126,7 +126,7 @@ class Record:
         return min(0.5, math.fsum(w * p for w, p in zip(self.weights, self.forecasts(i, j), strict=True)))
 
     def learn(self, winner: int, loser: int) -> None:
-        """Bayes' rule for the experts, with a share of the weight given to all; a step of every filter for strengths."""
+        """Bayes' rule for the experts, with a share of the weight given to all; a step of every filter."""
         likely = [w * p for w, p in zip(self.weights, self.forecasts(winner, loser), strict=True)]
         kept = (1 - forecast.SHARE) / math.fsum(likely)
         self.weights = [kept * x + forecast.SHARE / forecast.EXPERTS for x in likely]

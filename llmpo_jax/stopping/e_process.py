@@ -46,9 +46,9 @@ class EProcess(NamedTuple):
     """State, in nats of log wealth.
 
     Attributes:
-        table: [3 + 2 F, K], the log wealth in two floats, the largest it has been, then the policies' strengths and their
-            variances in F filters: together, so that one write changes all. Ville's inequality bounds the peak, so what
-            is refuted stays so.
+        table: [3 + 2 F, K], the log wealth in two floats, the largest it has been, then the policies' strengths and
+            their variances in F filters: together, so that one write changes all. Ville's inequality bounds the peak,
+            so what is refuted stays so.
         weights: [E], those of the forecast's experts.
         proofs: the wealth on single pairs, in the `certify` form.
     """
