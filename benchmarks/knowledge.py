@@ -225,7 +225,7 @@ def measure(name: str, replications: int) -> list[dict]:
     times["nothing, in this order"] = stopping_time(ready("llm-po", "e-process"), mu)
     times |= {told: stopping_time(ready(*procedure), mu) for told, procedure in procedures.items()}
     return [
-        {"instance": source.label, "told": told, "ratio": mean, "low": low, "high": high}
+        {"instance": source.label, "told": told, "replications": replications, "ratio": mean, "low": low, "high": high}
         for told, (mean, low, high) in times.items()
     ]
 

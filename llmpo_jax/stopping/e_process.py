@@ -16,15 +16,14 @@ above stands whatever the instance. Every expert converges to the pair's rate at
 compared n times the log wealth is n d - (1/2) log n + O(1): nothing is lost to first order, which is what makes the
 stopping time asymptotically optimal with a sampler whose proportions converge to w*.
 
-Rounding. However it was computed, a bet p is a float with 0 < p <= 1/2 that was fixed before the outcome; first and
-second have one each, and nothing asks that the two forecasts add up to 1. The two factors F (k wins) and G (it loses)
-that a bet stands for are what floats make of 2 p and 2 (1 - p); the mean is at most 1 for all mu >= 1/2 if F <= 1 and
-F + G <= 2. Let eps be the spacing of floats at 1 and logarithms be right to 4 units in the last place. 2 p is exact
-and its logarithm not above 0, so F <= 1; F exceeds 2 p by at most 4 eps 2 p |log 2 p| <= 1.5 eps, G exceeds 2 (1 - p)
-by eps / 2 for the difference and by 2 * 2 eps for its logarithm, which is at most log 2. So the mean is at most 1 + 3
-eps, and with `ROUNDING` = 4 eps taken off for every comparison of the run the wealth is a supermartingale with eps to
-spare. As no gain exceeds log 2, this eps is more than the eps / 2 of the sum that the two floats of the wealth are
-rounded to. The wealth on single pairs is kept in one float and rounded down.
+Rounding. However it was computed, a bet p is a float with 0 < p <= 1/2 that was fixed before the outcome. The two
+factors F (k wins) and G (it loses) that a bet stands for are what floats make of 2 p and 2 (1 - p); the mean is at
+most 1 for all mu >= 1/2 if F <= 1 and F + G <= 2. Let eps be the spacing of floats at 1 and logarithms be right to 4
+units in the last place. 2 p is exact and its logarithm not above 0, so F <= 1; F exceeds 2 p by at most 4 eps 2 p |log
+2 p| <= 1.5 eps, G exceeds 2 (1 - p) by eps / 2 for the difference and by 2 * 2 eps for its logarithm, which is at most
+log 2. So the mean is at most 1 + 3 eps, and with `ROUNDING` = 4 eps taken off for every comparison of the run the
+wealth is a supermartingale with eps to spare. As no gain exceeds log 2, this eps is more than the eps / 2 of the sum
+that the two floats of the wealth are rounded to. The wealth on single pairs is kept in one float and rounded down.
 """
 
 from __future__ import annotations
@@ -68,9 +67,9 @@ class EProcess(NamedTuple):
         return self.table[2]
 
 
-def bets(chances: jax.Array, weights: jax.Array) -> jax.Array:
-    """The bets p [2] on (first, second), at most 1/2, from what the experts say of both [2, E] and their weights."""
-    return jnp.minimum(jnp.sum(chances * weights[None], axis=1), 0.5)
+def bets(chance: jax.Array) -> jax.Array:
+    """The bets p [2] on (first, second), at most 1/2, from the chance in (0, 1) that `first` wins."""
+    return jnp.minimum(jnp.stack([chance, 1 - chance]), 0.5)
 
 
 def gains(bet: jax.Array, won: jax.Array) -> jax.Array:
@@ -88,8 +87,8 @@ def _update(problem: Problem, state: EProcess, comparison: Comparison) -> EProce
     first, second, won = comparison.first, comparison.second, comparison.won
     entries = vectors.take_two(state.table, first, second)
     (high, low, peak), strengths = entries[:3], entries[3:]
-    chances = forecast.experts(comparison, strengths)
-    gain = gains(bets(chances, state.weights), won)
+    experts = forecast.experts(comparison, strengths)
+    gain = gains(bets(forecast.chance(state.weights, experts)), won)
     high, low = vectors.accumulate(high, low, gain)
     wealth = jnp.stack([high, low, jnp.maximum(peak, high + low)])
     entries = jnp.concatenate([wealth, forecast.moved(strengths, won)])
@@ -97,7 +96,7 @@ def _update(problem: Problem, state: EProcess, comparison: Comparison) -> EProce
     if proofs is not None:
         before = jnp.stack([proofs.pairs[first, second], proofs.pairs[second, first]])
         proofs = common.put_proofs(proofs, comparison, vectors.add_down(before, gain[::-1]))
-    weights = forecast.reweighed(state.weights, jnp.where(won, chances[0], chances[1]))
+    weights = forecast.reweighed(state.weights, experts, won)
     return EProcess(vectors.put_two(state.table, first, second, entries), weights, proofs)
 
 

@@ -53,19 +53,24 @@ def lead(strengths: jax.Array) -> jax.Array:
 
 
 def experts(comparison: Comparison, strengths: jax.Array) -> jax.Array:
-    """[2, E], the chances of `first` and of `second` to win, by each expert; positive."""
+    """[E], the chance that `first` wins by each expert."""
     dtype = strengths.dtype
-    wins = jnp.stack([comparison.wins, comparison.losses]).astype(dtype)
+    wins, losses = comparison.wins.astype(dtype), comparison.losses.astype(dtype)
     priors = jnp.asarray(_PRIORS, dtype)
     ahead = jnp.sum(lead(strengths)[:, None] * jnp.asarray(_FOLLOWS, dtype), axis=0)
-    pseudo = priors[None] * (0.5 + jnp.stack([ahead, -ahead]))
-    return (wins[:, None] + pseudo) / (wins[0] + wins[1] + priors)[None]
+    return (wins + priors * (0.5 + ahead)) / (wins + losses + priors)
 
 
-def reweighed(weights: jax.Array, chances: jax.Array) -> jax.Array:
-    """The weights [E] after an outcome to which the experts gave `chances` [E]."""
-    likely = weights * chances
-    return (1 - SHARE) * (likely / jnp.sum(likely)) + SHARE / EXPERTS
+def chance(weights: jax.Array, experts: jax.Array) -> jax.Array:
+    """The chance that `first` wins, the weighted mean of what the experts [E] say, strictly between 0 and 1."""
+    eps = jnp.finfo(weights.dtype).eps
+    return jnp.clip(jnp.sum(weights * experts), eps, 1 - eps)
+
+
+def reweighed(weights: jax.Array, experts: jax.Array, won: jax.Array) -> jax.Array:
+    """The weights [E] after an outcome."""
+    likely = weights * jnp.where(won, experts, 1 - experts)
+    return likely * ((1 - SHARE) / jnp.sum(likely)) + SHARE / EXPERTS
 
 
 def moved(strengths: jax.Array, won: jax.Array) -> jax.Array:

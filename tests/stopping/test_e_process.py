@@ -56,7 +56,7 @@ def fed(problem: Problem, log: tuple[jax.Array, ...]) -> tuple[Statistics, e_pro
 def bets(state: e_process.EProcess, comparison: Comparison) -> jax.Array:
     """The product's bets on a comparison."""
     strengths = state.table[3:, jnp.stack([comparison.first, comparison.second])]
-    return e_process.bets(forecast.experts(comparison, strengths), state.weights)
+    return e_process.bets(forecast.chance(state.weights, forecast.experts(comparison, strengths)))
 
 
 @functools.cache
@@ -138,8 +138,11 @@ def test_bets_are_fixed_before_the_outcome() -> None:
     for seed in range(40):
         lost, won = (random_comparison(np.random.default_rng(seed), outcome) for outcome in (False, True))
         strengths, weights = random_knowledge(np.random.default_rng(100 + seed))
-        bets = np.asarray(e_process.bets(forecast.experts(won, strengths), weights))
-        np.testing.assert_array_equal(bets, e_process.bets(forecast.experts(lost, strengths), weights))
+        bets, other = (
+            np.asarray(e_process.bets(forecast.chance(weights, forecast.experts(outcome, strengths))))
+            for outcome in (won, lost)
+        )
+        np.testing.assert_array_equal(bets, other)
         assert (bets > 0).all() and (bets <= 0.5).all()
         up, down = (np.exp(e_process.gains(jnp.asarray(bets), outcome.won)) for outcome in (won, lost))
         for mu in (0.5, 0.6, 1.0):
@@ -241,8 +244,8 @@ def test_wealth_of_the_winner_is_a_supermartingale(mu: np.ndarray, sampler: Any,
 def test_an_unclipped_bet_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check above is sharp: without the clip at 1/2 the mean wealth of the winner rises above 1."""
 
-    def unclipped(chances: jax.Array, weights: jax.Array) -> jax.Array:
-        return chances @ weights
+    def unclipped(chance: jax.Array) -> jax.Array:
+        return jnp.stack([chance, 1 - chance])
 
     monkeypatch.setattr(e_process, "bets", unclipped)
     wealth, _, chance = wealth_tree(EASY, functools.partial(greedy), False)  # a function of its own is traced anew
@@ -269,7 +272,8 @@ def test_what_rounding_adds_to_a_bet_is_taken_off() -> None:
         return np.asarray(jax.jit(jax.vmap(gains))(batch, strengths, weights), float)
 
     def gains(comparison: Comparison, strengths: jax.Array, weights: jax.Array) -> jax.Array:
-        return e_process.gains(e_process.bets(forecast.experts(comparison, strengths), weights), comparison.won)
+        chance = forecast.chance(weights, forecast.experts(comparison, strengths))
+        return e_process.gains(e_process.bets(chance), comparison.won)
 
     won, lost = np.exp(side(win)[:, 0]), np.exp(side(loss)[:, 0])
     assert won.max() <= 1
