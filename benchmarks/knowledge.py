@@ -176,10 +176,11 @@ def with_rates_somewhere_as_bets(true: Truth) -> StoppingRule:
 
 def naming(true: Truth, rule: StoppingRule) -> StoppingRule:
     """The rule with the winner known: it stops when all others are refuted."""
-    assert rule.refutation is not None
+    refutation = rule.refutation
+    assert refutation is not None
 
     def verdict(problem: Problem, state: Any, statistics: Statistics) -> Verdict:
-        refuted = rule.refutation(problem, state, statistics).at[true.winner].set(-jnp.inf)
+        refuted = refutation(problem, state, statistics).at[true.winner].set(-jnp.inf)
         return verdicts.verdict(refuted, None)
 
     return rule._replace(verdict=verdict)
