@@ -11,7 +11,7 @@ An oracle is llm-po told one thing or several, put in place of what it would hav
 - which rates: the rates that a rival has among its opponents, but not which opponent has which. Beliefs of each
   opponent start even over these rates; the bet is the mean, and compared is who is likeliest to have the lowest rate.
 Replications number the policies anew, which an oracle could not follow. So its policies are in one random order, the
-same in all replications (another one for each instance); told nothing, that order makes no difference (first two rows).
+same in all replications; told nothing, that makes no difference beyond the intervals (first two rows).
 Intervals are at 95 % (Student).
 """
 
