@@ -21,7 +21,7 @@ import numpy as np
 
 from llmpo_jax.protocol import EVIDENCE_TIE
 from llmpo_jax.samplers import baselines, llm_po, posterior
-from llmpo_jax.stopping import e_process
+from llmpo_jax.stopping import forecast
 from llmpo_jax.theory import strength
 from tests.guess import best_guess
 
@@ -79,6 +79,10 @@ class Record:
         self.wins = np.zeros((num_policies, num_policies), int)
         self.ties = np.zeros((num_policies, num_policies), int)
         self.pooling = 0.0
+        #: What the bets are made of: strengths and variances of the policies in each filter, weights of the experts.
+        self.strengths = [[0.0] * num_policies for _ in forecast.VARIANCES]
+        self.variances = [[variance] * num_policies for variance in forecast.VARIANCES]
+        self.weights = [1 / forecast.EXPERTS] * forecast.EXPERTS
         self.wealth = [0.0] * num_policies
         self.peak = [0.0] * num_policies
         #: [k, j], the part of k's wealth that was won on the pair with j.
@@ -112,12 +116,32 @@ class Record:
         odds = self.odds()
         return float(odds[i] / (odds[i] + odds[j]))
 
+    def expected(self, values: Sequence[float], i: int, j: int) -> float:
+        """The chance that i beats j by these strengths."""
+        return 1 / (1 + math.exp(values[j] - values[i]))
+
+    def forecasts(self, i: int, j: int) -> list[float]:
+        """The chance that i beats j by each expert."""
+        priors = [(prior, 0.5) for prior in forecast.PAIR_PRIORS]
+        for values in self.strengths:
+            priors += [(prior, self.expected(values, i, j)) for prior in forecast.POOLED_PRIORS]
+        return [float((self.wins[i, j] + prior * mean) / (self.counts[i, j] + prior)) for prior, mean in priors]
+
     def bet(self, i: int, j: int) -> float:
         """The e-process's prediction, at most 1/2, that i beats j."""
-        prior, mean = e_process.PAIR_PRIOR, 0.5
-        if self.pooling >= 0:
-            prior, mean = e_process.POOLED_PRIOR, self.pooled_chance(i, j)
-        return float(min(0.5, (self.wins[i, j] + prior * mean) / (self.counts[i, j] + prior)))
+        return min(0.5, math.fsum(w * p for w, p in zip(self.weights, self.forecasts(i, j), strict=True)))
+
+    def learn(self, winner: int, loser: int) -> None:
+        """Bayes' rule for the experts, with a share of the weight given to all; a step of every filter."""
+        likely = [w * p for w, p in zip(self.weights, self.forecasts(winner, loser), strict=True)]
+        kept = (1 - forecast.SHARE) / math.fsum(likely)
+        self.weights = [kept * x + forecast.SHARE / forecast.EXPERTS for x in likely]
+        for values, variances in zip(self.strengths, self.variances, strict=True):
+            chance = self.expected(values, winner, loser)
+            spread = 1 / (chance * (1 - chance)) + variances[winner] + variances[loser]
+            for policy, sign in ((winner, 1), (loser, -1)):
+                values[policy] += sign * variances[policy] / (spread * chance)
+                variances[policy] -= variances[policy] ** 2 / spread
 
     def price(self, i: int, j: int) -> float:
         """What a decided comparison of i and j is believed to cost."""
@@ -141,6 +165,7 @@ class Record:
             self.wealth[policy] += gains[policy]
             self.peak[policy] = max(self.peak[policy], self.wealth[policy])
             self.pair_wealth[policy, other] += gains[policy]
+        self.learn(winner, loser)
         n = int(self.counts[winner, loser])
         if 1 <= n < strength.CONTEST_COUNTS:
             own = (self.wins[winner, loser] + 2) / (n + 4)

@@ -26,10 +26,10 @@ from llmpo_jax.theory.divergence import half_divergence
 from llmpo_jax.theory.refutation import pair_evidence
 
 BONUS = 0.3
-POOLED_PRIOR = 8.0
+POOLED_PRIOR = 4.0
 PAIR_PRIOR, PAIR_MEAN = 2.0, 0.3
 LEADER_TESTS = 3.0
-FORCED = 20.0
+FORCED = 40.0
 TIE_PRIOR = 8.0
 
 
