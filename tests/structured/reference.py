@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
-EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
+GROWTH, LATE_GROWTH, FREQUENT, CAUTION, HEDGE = 1.4, 2.0, 24, 3.0, 0.05
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
 RADIUS = 1e4
 
@@ -177,7 +177,9 @@ class Run:
         rival = self.next_rival(self.peak)
         value, self.null[rival] = self.least(self.bets(rival), rival, self.null[rival])
         self.peak[rival] = max(self.peak[rival], value)
-        if len(self.epochs) < EPOCHS and self.t >= math.ceil(8 * self.d * GROWTH ** len(self.epochs)):
+        begun = len(self.epochs)
+        often = min(begun, FREQUENT - 1)
+        if self.t >= math.ceil(8 * self.d * GROWTH**often * LATE_GROWTH ** (begun - often)):
             self.epochs.append(
                 {
                     "theta": self.theta.copy(),

@@ -19,8 +19,9 @@ wins against all of them alike, since the sampler's information makes `sum_p n_p
 the contrast (to first order, the derivative of the log wealth along the boundary of the null vanishes). What is paid is
 the price of learning one number, the gap, and a share of the rest that is quadratic in the stakes.
 
-The shares. Epochs start at d * 8 comparisons and at times growing by `GROWTH`; in each the shares are fixed from the
-posterior at its start, N(theta_hat, S). With c = x_leader - x_k then, g = c . theta_hat > 0 and v = c . S c,
+The shares. Epochs start at d * 8 comparisons and at times growing by `GROWTH`, as long as a run can last: shares that
+are never fixed again, on a gap that was taken for twice what it is or on the wrong leader, would never win. In each
+epoch the shares are fixed from the posterior at its start, N(theta_hat, S). With c = x_leader - x_k then, g = c . theta_hat > 0 and v = c . S c,
 
     null    lambda = theta_hat - (g / v) S c                       the nearest parameter for which k ties the leader
     belief  theta_hat shrunk towards lambda by `CAUTION` / (g^2 / v + CAUTION): overbetting costs more than its opposite
@@ -45,8 +46,13 @@ from llmpo_jax.protocol import LinearComparison, LinearStatistics, Problem, Stop
 from llmpo_jax.stopping.structured import common, wealth
 from llmpo_jax.theory import linear
 
-EPOCHS = 24
-GROWTH = 1.4
+EPOCHS = 40
+"""The last starts at 2^30 comparisons, the most that a run may make, in any dimension."""
+
+GROWTH = 1.4, 2.0
+"""Of the starts: of the first `FREQUENT` from one to the next, and of those after, whose every look costs more."""
+
+FREQUENT = 24
 CAUTION = 3.0
 HEDGE = 0.05
 EDGE = 2.0**-20
@@ -82,7 +88,10 @@ class EProcess(NamedTuple):
 
 def epoch_starts(dimension: int) -> np.ndarray:
     """int32 [E], comparisons after which the epochs start (at the next refresh)."""
-    return np.minimum(np.ceil(8 * dimension * GROWTH ** np.arange(EPOCHS)), 2.0**30).astype(np.int32)
+    epochs = np.arange(EPOCHS)
+    often, seldom = np.minimum(epochs, FREQUENT - 1), np.maximum(epochs - (FREQUENT - 1), 0)
+    starts = 8 * dimension * GROWTH[0] ** often * GROWTH[1] ** seldom
+    return np.minimum(np.ceil(starts), 2.0**30).astype(np.int32)
 
 
 def _init(problem: Problem) -> EProcess:
