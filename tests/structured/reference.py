@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
-GROWTH, LATE_GROWTH, FREQUENT, CAUTION, HEDGE = 1.4, 2.0, 24, 3.0, 0.05
+EPOCHS, GROWTH, CAUTION = 48, 1.4, 3.0
+HEDGE, LATE, LATE_HEDGE = 0.05, 24, 0.01
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
 RADIUS = 1e4
 
@@ -128,7 +129,7 @@ class Run:
                 null = epoch["theta"] - shift
                 p, q = sigmoid(self.z @ null), sigmoid(self.z @ (null + shift * strength / (strength + CAUTION)))
                 kelly = np.where(q > p, (q - p) / (1 - p), (p - q) / p)
-                hedge = HEDGE * (1 - kelly)
+                hedge = (HEDGE if len(found) < LATE else LATE_HEDGE) * (1 - kelly)
                 on_win = np.where(q > p, kelly, 0) + hedge * p
                 on_loss = np.where(q < p, kelly, 0) + hedge * (1 - p)
             found.append((wins, counts - wins, on_win, on_loss))
@@ -177,9 +178,7 @@ class Run:
         rival = self.next_rival(self.peak)
         value, self.null[rival] = self.least(self.bets(rival), rival, self.null[rival])
         self.peak[rival] = max(self.peak[rival], value)
-        begun = len(self.epochs)
-        often = min(begun, FREQUENT - 1)
-        if self.t >= math.ceil(8 * self.d * GROWTH**often * LATE_GROWTH ** (begun - often)):
+        if len(self.epochs) < EPOCHS and self.t >= math.ceil(8 * self.d * GROWTH ** len(self.epochs)):
             self.epochs.append(
                 {
                     "theta": self.theta.copy(),
