@@ -181,12 +181,15 @@ def test_what_was_bet_on_a_wrong_leader_is_not_the_last_word() -> None:
     times = 8 * np.round(np.concatenate([np.geomspace(8, 40_000, 60), np.geomspace(41_000, 1_000_000, 120)]) / 8)
     wins = np.round(np.where(times <= 40_000, 0.495 * times, 0.505 * times))
 
+    refresh = e_process.E_PROCESS.refresh
+    assert refresh is not None
+
     def look(state, record):
         statistics, state = state
         t, won = record
         statistics = statistics._replace(t=t, counts=t[None], wins=won[None])
         statistics = linear.refresh(problem, statistics)
-        return (statistics, e_process.E_PROCESS.refresh(problem, state, statistics)), statistics.leader
+        return (statistics, refresh(problem, state, statistics)), statistics.leader
 
     start = linear.nothing_yet(problem), e_process.E_PROCESS.init(problem)
     records = jnp.asarray(times, jnp.int32), jnp.asarray(wins, jnp.int32)
