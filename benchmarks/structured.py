@@ -170,7 +170,8 @@ def against_designs(replications: int) -> list[dict]:
     return rows
 
 
-def _error_rows(result: Result, name: str) -> list[dict]:
+def error_rows(result: Result, name: str) -> list[dict]:
+    """Errors at each level, with their exact interval and what it says of delta."""
     rows = []
     for level in result.summary():
         low, high = clopper_pearson(level.errors, level.replications, 1 - 1e-6)
@@ -206,7 +207,7 @@ def error_rates(replications: int) -> list[dict]:
                     replications=replications,
                     max_comparisons=50_000,
                 )
-                rows += _error_rows(result, name)
+                rows += error_rows(result, name)
     return rows
 
 
@@ -229,7 +230,7 @@ def spaces(replications: int) -> list[dict]:
                 replications=replications,
                 max_comparisons=200_000,
             )
-            rows += _error_rows(result, f"linear-bradley-terry:12,4,seed=3, logits + {noise:g} noise")
+            rows += error_rows(result, f"linear-bradley-terry:12,4,seed=3, logits + {noise:g} noise")
     return rows
 
 

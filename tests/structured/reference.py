@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
-EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
+EPOCHS, GROWTH, CAUTION = 48, 1.4, 3.0
+HEDGE, LATE, LATE_HEDGE = 0.05, 24, 0.01
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE, TIE_PRIOR = 4, 0.4, 0.3, 0.1, 8.0
 RADIUS = 1e4
 
@@ -142,7 +143,7 @@ class Run:
                 null = epoch["theta"] - shift
                 p, q = sigmoid(self.z @ null), sigmoid(self.z @ (null + shift * strength / (strength + CAUTION)))
                 kelly = np.where(q > p, (q - p) / (1 - p), (p - q) / p)
-                hedge = HEDGE * (1 - kelly)
+                hedge = (HEDGE if len(found) < LATE else LATE_HEDGE) * (1 - kelly)
                 on_win = np.where(q > p, kelly, 0) + hedge * p
                 on_loss = np.where(q < p, kelly, 0) + hedge * (1 - p)
             found.append((wins, counts - wins, on_win, on_loss))
