@@ -19,7 +19,7 @@ from typing import Any
 
 import common
 import numpy as np
-from sample_complexity import _ratio
+from common import ratio_of_means
 from scipy import stats
 
 from llmpo_jax import LinearBradleyTerry, Result, Tabular, simulate
@@ -142,7 +142,7 @@ def linear(instance: dict[str, Any], quick: bool) -> list[dict]:
     for procedure, result in found.items():
         (level,) = result.summary()
         interval = (level.mean, level.mean_low, level.mean_high)
-        times = (_ratio(result, ours, 0) if result is not ours else (1.0, 1.0, 1.0)) if whole else UNKNOWN
+        times = (ratio_of_means(result, ours, 0) if result is not ours else (1.0, 1.0, 1.0)) if whole else UNKNOWN
         rows.append(row(name, procedure, level.replications, level.errors, level.censored, interval, times))
     return rows
 
