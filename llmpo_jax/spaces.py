@@ -18,6 +18,7 @@ from llmpo_jax.theory import linear, statistics
 
 SamplerName = Literal[
     "llm-po",
+    "llm-po-budget",
     "llm-po-oracle",
     "llm-po-d-tracking",
     "llm-po-c-tracking",
@@ -26,6 +27,7 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "sequential-halving",
 ]
 StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""

@@ -6,9 +6,12 @@ from llmpo_jax import registry
 from llmpo_jax.protocol import Sampler
 from llmpo_jax.samplers import baselines, tracking
 from llmpo_jax.samplers.llm_po import LLM_PO
+from llmpo_jax.samplers.llm_po_budget import LLM_PO_BUDGET
+from llmpo_jax.samplers.sequential_halving import SEQUENTIAL_HALVING
 
 SAMPLERS: registry.Registry[Sampler] = registry.Registry("sampler")
 SAMPLERS.register("llm-po", LLM_PO)
+SAMPLERS.register("llm-po-budget", LLM_PO_BUDGET)
 SAMPLERS.register("llm-po-d-tracking", tracking.D_TRACKING)
 SAMPLERS.register("llm-po-c-tracking", tracking.C_TRACKING)
 SAMPLERS.register("round-robin", baselines.ROUND_ROBIN)
@@ -16,3 +19,4 @@ SAMPLERS.register("random-pair", baselines.RANDOM_PAIR)
 SAMPLERS.register("epsilon-greedy", baselines.EPSILON_GREEDY)
 SAMPLERS.register("thompson", baselines.THOMPSON)
 SAMPLERS.register("rucb", baselines.RUCB)
+SAMPLERS.register("sequential-halving", SEQUENTIAL_HALVING)
