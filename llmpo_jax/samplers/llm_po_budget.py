@@ -91,7 +91,8 @@ def _learnt(problem: Problem, statistics: Statistics, state: Budgeted) -> Budget
     rows = statistics.record[both].astype(problem.dtype)
     wins, losses = vectors.take(rows[0], second)
     won = wins > before.astype(problem.dtype)
-    contest = _contested(state, first, second, wins - won, losses - ~won, won)
+    gained = won.astype(problem.dtype)
+    contest = _contested(state, first, second, wins - gained, losses - (1 - gained), won)
     old = vectors.take_two(state.strengths, first, second)
     n = rows[..., 0] + rows[..., 1]
     chances = jax.nn.sigmoid(old[0][:, None] - state.strengths[0][None])
@@ -136,7 +137,8 @@ def _select(
     among = jnp.where(alive, jnp.where(times % 2 == 0, -strengths, similar), jnp.inf)
     row = vectors.take(statistics.record, tested).astype(dtype)
     best = vectors.argmin_except(-scores, tested)
-    anyone = _toughness(row, statistics.t.astype(dtype)) - BEST_BONUS * vectors.one_hot(best, k)
+    toughness = _toughness(row, statistics.t.astype(dtype))
+    anyone = jnp.where(vectors.one_hot(best, k), toughness - BEST_BONUS, toughness)
     opponent = vectors.argmin_except(jnp.where(strong, among, anyone), tested)
 
     last = jnp.stack([tested, opponent, vectors.take(statistics.record, tested, opponent)[0]])

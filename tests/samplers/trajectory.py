@@ -40,7 +40,8 @@ def procedure(
 
 def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (1e-3,), seed: int = 0) -> Plan:
     """The plan of a long run, with thresholds in the procedure's dtype."""
-    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence, seed=seed))
+    budgets = (STEPS,) if chosen.sampler.told else ()
+    plan = make_plan(chosen, mu, Settings(deltas, budgets, 2**20, chosen.problem.existence, seed=seed))
     dtype = chosen.problem.dtype
     return plan._replace(
         winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)
