@@ -18,6 +18,7 @@ import numpy as np
 
 from llmpo_jax import Result, simulate
 from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.spaces import told_nothing
 from llmpo_jax.stopping import STOPPING_RULES
 
 DELTAS = (0.1, 0.05, 0.01, 1e-10, 1e-50)
@@ -92,7 +93,7 @@ def against_baselines(replications: int) -> list[dict]:
         assert source is not None
         for stopping in ("e-process", "stylised"):
             ours = None
-            for sampler in SAMPLERS.names():
+            for sampler in told_nothing(SAMPLERS):
                 result = simulate(
                     source.model,
                     sampler,

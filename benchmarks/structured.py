@@ -28,7 +28,7 @@ from sample_complexity import _ratio
 from llmpo_jax import LinearBradleyTerry, Result, Tabular, characteristic_time, simulate, win_probabilities
 from llmpo_jax.engine import lanes
 from llmpo_jax.protocol import SpaceName
-from llmpo_jax.spaces import STRUCTURED
+from llmpo_jax.spaces import STRUCTURED, told_nothing
 from llmpo_jax.theory.bounds import over_space
 from llmpo_jax.theory.intervals import clopper_pearson
 
@@ -95,7 +95,7 @@ def against_baselines(replications: int) -> list[dict]:
     rows = []
     for stopping, limit in BASELINE_LIMITS.items():
         ours = None
-        for sampler in STRUCTURED.samplers.names():
+        for sampler in told_nothing(STRUCTURED.samplers):
             result = simulate(
                 linear(MAIN), sampler, stopping, deltas=(0.1, 0.05), replications=replications, max_comparisons=limit
             )

@@ -100,6 +100,11 @@ STRUCTURED = Space(
 SPACES = {space.name: space for space in (UNSTRUCTURED, STRUCTURED)}
 
 
+def told_nothing(samplers: Registry[Sampler]) -> tuple[str, ...]:
+    """The names of the samplers that run without a budget."""
+    return tuple(name for name in samplers.names() if not samplers.get(name).told)
+
+
 def space(name: str) -> Space:
     """The policy space of this name.
 

@@ -24,7 +24,7 @@ from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
 from llmpo_jax.engine.workers import Arrays, Progress, chunk_size, layout, stream
 from llmpo_jax.machine import cores
-from llmpo_jax.spaces import space
+from llmpo_jax.spaces import space, told_nothing
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
     for source in sources:
         features = models.features_for(source.model, arguments.features) if arguments.features else None
         assumed = arguments.assume or ("structured" if arguments.features else default_space(source.model))
-        for sampler in arguments.samplers or _usual_samplers(source.model, assumed):
+        for sampler in arguments.samplers or _usual_samplers(source.model, assumed, settings):
             for stopping in arguments.stopping or USUAL_STOPPING:
                 cells.append(Cell(source, prepare(source.model, sampler, stopping, settings, assumed, features)))
     return cells
@@ -102,11 +102,13 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
 USUAL_STOPPING = ("e-process", "stylised")
 
 
-def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, ...]:
-    """All samplers of a space, without the oracle where the model is not known to have an optimum in that space."""
+def _usual_samplers(model: models.PreferenceModel, assumed: str, settings: Settings) -> tuple[str, ...]:
+    """All samplers of a space, without the oracle where the model is not known to have an optimum in that space, and
+    without those that are told their budget where there is none."""
     known = assumed == default_space(model)
     registry = space(assumed).samplers
-    return tuple(name for name in registry.names() if known or not registry.get(name).oracle)
+    names = registry.names() if settings.budgets else told_nothing(registry)
+    return tuple(name for name in names if known or not registry.get(name).oracle)
 
 
 def _check_once(arguments: Arguments) -> None:

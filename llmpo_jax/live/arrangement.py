@@ -64,6 +64,10 @@ class Arrangement:
             object.__setattr__(self, name, value)
         one_of("presentation", self.presentation, PRESENTATIONS)
         one_of("existence", self.existence, EXISTENCE)
+        if self.space.samplers.get(self.sampler).told:
+            raise ValueError(
+                f"sampler = {self.sampler!r} is told its budget, expected one that runs until it is stopped"
+            )
         if self.space.samplers.get(self.sampler).oracle:
             raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
         self.space.stopping.get(self.stopping)

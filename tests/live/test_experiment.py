@@ -10,6 +10,7 @@ import pytest
 import llmpo_jax as lp
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
+from llmpo_jax.spaces import told_nothing
 from llmpo_jax.stopping import STOPPING_RULES
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
 from tests.live.driving import Answers, create, drive, names
@@ -21,10 +22,10 @@ MU = np.asarray(lp.win_probabilities(MODEL), float)
 FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
-UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in SAMPLERS.names()]
+UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in told_nothing(SAMPLERS)]
 UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule != "e-process"]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]
-STRUCTURED = [(s, "e-process") for s in STRUCTURED_SAMPLERS.names() if s != "llm-po-oracle"] + [
+STRUCTURED = [(s, "e-process") for s in told_nothing(STRUCTURED_SAMPLERS) if s != "llm-po-oracle"] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
 ]
 LIMIT = 300

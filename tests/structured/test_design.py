@@ -20,7 +20,8 @@ MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
 assert isinstance(MODEL, models.LinearBradleyTerry)
 THETA = np.asarray(MODEL.theta)
 KNOWN = models.identify_features(MODEL)
-PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66))
+DESIGN = linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66)
+PROBLEM = Problem(12, dimension=4, design=DESIGN, budget=jnp.asarray(500, jnp.int32))
 samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())
 
 
