@@ -15,8 +15,8 @@ Which it is, the strengths' own predictions show. `contest` adds up, in nats, by
 better than the pair's own record; unlike `Statistics.pooling` also on pairs that were never compared, against a fair
 coin: at a small budget few pairs are compared twice.
 
-Strengths cost O(K) a comparison: Newton's step in the two coordinates that the last comparison concerns, from where they
-were. A heuristic; benchmarks/budget.py shows what it is worth.
+Strengths cost O(K) a comparison: Newton's step in the two coordinates that the last comparison concerns, from where
+they were. A heuristic; benchmarks/budget.py shows what it is worth.
 """
 
 from __future__ import annotations

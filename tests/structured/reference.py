@@ -81,18 +81,20 @@ class Run:
         self.weigh_e_process()
         self.weigh_likelihoods()
 
-    def improved(self, w: np.ndarray) -> np.ndarray:
+    def improved(self, w: np.ndarray, gaps: dict[int, float] | None = None) -> np.ndarray:
+        """One step on the proportions; given `gaps`, of these rivals alone."""
         mu = sigmoid(self.z @ self.theta)
         a = mu * (1 - mu)
         information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
         inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
         values, shifts = [], []
         for k in range(self.k):
-            if k != self.leader:
+            if k != self.leader and (gaps is None or k in gaps):
                 c = self.x[self.leader] - self.x[k]
                 variance = c @ inverse @ c
-                values.append((c @ self.theta) ** 2 / (2 * variance))
-                shifts.append(inverse @ c * (c @ self.theta) / variance)
+                gap = c @ self.theta if gaps is None else gaps[k]
+                values.append(gap**2 / (2 * variance))
+                shifts.append(inverse @ c * gap / variance)
         least = min(values)
         weight = np.exp([(least - value) / (TEMPERATURE * least) for value in values])
         weight /= weight.sum()

@@ -1,7 +1,7 @@
 """LLM-PO that is told its budget, in the structured space: the design serves a shrinking group of survivors.
 
-At t of n comparisons the survivors are the K (1 - t / n)^2 policies with the best estimated scores, two at least; nobody
-is ruled out for good. The proportions w are to tell the leader from each of them,
+At t of n comparisons the survivors are the K (1 - t / n)^2 policies with the best estimated scores, two at least;
+nobody is ruled out for good. The proportions w are to tell the leader from each of them,
 
     max_w min over the surviving rivals k of 1 / (c_k . H(w)^-1 c_k),    c_k = x_leader - x_k
 
