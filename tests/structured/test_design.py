@@ -78,7 +78,7 @@ def test_the_budget_design_serves_the_survivors() -> None:
     start = np.full(66, 1 / 66)
     design = STRUCTURED_SAMPLERS.get("llm-po-budget")
     assert design.refresh is not None
-    for budget, survivors in ((100_000, 11), (500, 2), (1365, 6)):
+    for budget, survivors in ((100_000, 11), (500, 2), (1400, 6)):
         problem = dataclasses.replace(PROBLEM, budget=jnp.asarray(budget, jnp.int32))
         found = design.refresh(problem, statistics, jnp.asarray(start, jnp.float32))
         run = reference.Run(KNOWN.coordinates)
