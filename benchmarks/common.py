@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from llmpo_jax import models
+from llmpo_jax import Result, models
 from llmpo_jax.machine import cores
 
 HERE = Path(__file__).parent
@@ -51,6 +53,24 @@ def show(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
     console.print(table)
+
+
+def stopping_times(result: Result, index: int) -> np.ndarray:
+    """The stopping times at a level; a censored run counts as the limit."""
+    times = result.stopping_time[:, index]
+    return np.where(times < 0, result.max_comparisons, times)
+
+
+def ratio_of_means(baseline: Result, ours: Result, index: int) -> tuple[float, float, float]:
+    """Ratio of the mean stopping times at a level, with its interval at 95 %: the delta method on its logarithm.
+
+    Runs are paired by their number: both results come from the same seeds.
+    """
+    theirs, own = stopping_times(baseline, index), stopping_times(ours, index)
+    ratio = float(theirs.mean() / own.mean())
+    difference = theirs / theirs.mean() - own / own.mean()
+    spread = math.exp(1.96 * float(difference.std(ddof=1)) / math.sqrt(len(difference)))
+    return ratio, ratio / spread, ratio * spread
 
 
 def _processor() -> str:

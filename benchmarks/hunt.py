@@ -34,6 +34,7 @@ UNSTRUCTURED_SCOPE: dict[tuple[str, Existence], dict] = {
     ("e-process", "certify"): {3: MIXED, 5: FEW},
     ("kaufmann-koolen", "assumed"): {3: FEW, 5: FEW},
     ("kaufmann-koolen", "certify"): {3: FEW},
+    ("dkwt", "assumed"): {3: ("dkwt", "stop-and-go")},
 }
 STRUCTURED_SCOPE = {
     "e-process": {(3, 2): (*told_nothing(STRUCTURED.samplers), *HOSTILE), (4, 1): FEW, (5, 3): FEW, (6, 5): FEW},

@@ -76,7 +76,7 @@ def sizes() -> list[dict]:
 
 
 def samplers() -> list[dict]:
-    slow = ("thompson", "llm-po-d-tracking", "llm-po-c-tracking")
+    slow = ("thompson", "double-thompson", "llm-po-d-tracking", "llm-po-c-tracking")
     return [ours(16, name, "e-process", 512, 1024 if name in slow else 8192) for name in told_nothing(SAMPLERS)]
 
 

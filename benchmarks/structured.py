@@ -2,12 +2,14 @@
 
     python benchmarks/structured.py                   about 35 minutes on 2 cores
     python benchmarks/structured.py --quick
-    python benchmarks/structured.py --only bound      one part: forms, bound, baselines, pac, space or speed
+    python benchmarks/structured.py --only bound      one part: forms, bound, baselines, designs, pac, ...
 
 forms: T* by the exact program and by Fisher's form, as the scores are spread out.
 bound: mean stopping time of llm-po as a multiple of T* log(1 / delta), for all three stopping rules.
 baselines: how many times the comparisons of llm-po each sampler needs at the same stopping rule. Censored runs enter at
     the limit, so where there are any the multiple is a lower bound.
+designs: the same for samplers that follow a published optimal design, on all instances and on linear models fitted to
+    two files of the data folder with their features; the proven rule, a fifth of the replications.
 pac: error rates against delta. A rule fails when the lower end of the exact 1 - 1e-6 interval lies above delta.
 space: what assuming the linear model saves where it holds, and what it costs in errors where it does not.
 speed: comparisons simulated per second over K and d.
@@ -18,17 +20,27 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import common
 import jax
 import numpy as np
-from sample_complexity import _ratio
+from common import DATA
 
-from llmpo_jax import LinearBradleyTerry, Result, Tabular, characteristic_time, simulate, win_probabilities
+from llmpo_jax import (
+    LinearBradleyTerry,
+    Result,
+    Tabular,
+    characteristic_time,
+    fit_linear_bradley_terry,
+    simulate,
+    win_probabilities,
+)
 from llmpo_jax.engine import lanes
+from llmpo_jax.models import features_for
 from llmpo_jax.protocol import SpaceName
-from llmpo_jax.spaces import STRUCTURED, told_nothing
+from llmpo_jax.spaces import STRUCTURED, SamplerName, StoppingName
 from llmpo_jax.theory.bounds import over_space
 from llmpo_jax.theory.intervals import clopper_pearson
 
@@ -37,8 +49,11 @@ INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12))
 MAIN = INSTANCES[0]
 FORMS = tuple(f"linear-bradley-terry:8,3,seed={seed}" for seed in range(8))
 SMALL = ("linear-bradley-terry:8,3,seed=2", "linear-bradley-terry:12,4,seed=3", "linear-embedded:10,4,scale=0.5,seed=5")
+DESIGNS = ("llm-po", "g-optimal", "rage-glm")
+FITTED = ("slab_more_letters_vicuna-13b_K16", "slab_movie_recommendation_ultralm-13b_K16")
 LIMIT = 400_000
-BASELINE_LIMITS = {"e-process": 30_000, "stylised": 30_000, "mixture": 60_000}
+PARTS = ("forms", "bound", "baselines", "designs", "pac", "space", "speed")
+BASELINE_LIMITS: dict[StoppingName, int] = {"e-process": 30_000, "stylised": 30_000, "mixture": 60_000}
 
 
 def linear(name: str) -> LinearBradleyTerry:
@@ -46,6 +61,21 @@ def linear(name: str) -> LinearBradleyTerry:
     source = common.source(name)
     assert source is not None and isinstance(source.model, LinearBradleyTerry)
     return source.model
+
+
+def fitted(name: str) -> LinearBradleyTerry | None:
+    """The linear model nearest to a win matrix of the data folder, of 200 comparisons a pair; None where it is missing.
+
+    Of policies that do not differ in any feature the first one is kept.
+    """
+    source = common.source(f"{name}.csv")
+    if source is None:
+        return None
+    features = features_for(source.model, DATA / f"{name}.features.csv")
+    kept = np.sort(np.unique(features, axis=0, return_index=True)[1])
+    counts = 200 * (1 - np.eye(len(kept)))
+    wins = counts * np.asarray(win_probabilities(source.model))[np.ix_(kept, kept)]
+    return LinearBradleyTerry(features[kept], fit_linear_bradley_terry(features[kept], counts, wins).theta)
 
 
 def forms() -> list[dict]:
@@ -91,37 +121,57 @@ def against_bound(replications: int) -> list[dict]:
     return rows
 
 
-def against_baselines(replications: int) -> list[dict]:
-    rows = []
-    for stopping, limit in BASELINE_LIMITS.items():
-        ours = None
-        for sampler in told_nothing(STRUCTURED.samplers):
-            result = simulate(
-                linear(MAIN), sampler, stopping, deltas=(0.1, 0.05), replications=replications, max_comparisons=limit
+def _compared(
+    name: str, samplers: Sequence[SamplerName | str], stopping: StoppingName, model: LinearBradleyTerry, **asked: Any
+) -> list[dict]:
+    """Samplers on one instance, as a multiple of the first one."""
+    rows, ours = [], None
+    for sampler in samplers:
+        result = simulate(model, sampler, stopping, **asked)
+        ours = ours or result
+        for index, level in enumerate(result.summary()):
+            ratio, low, high = common.ratio_of_means(result, ours, index)
+            rows.append(
+                {
+                    "instance": name,
+                    "stopping": stopping,
+                    "delta": level.delta,
+                    "sampler": sampler,
+                    "mean": level.mean,
+                    "mean low": level.mean_low,
+                    "mean high": level.mean_high,
+                    "times llm-po": ratio,
+                    "low": low,
+                    "high": high,
+                    "censored": level.censored,
+                    "error rate": level.error_rate,
+                }
             )
-            ours = ours or result
-            for index, level in enumerate(result.summary()):
-                ratio, low, high = _ratio(result, ours, index)
-                rows.append(
-                    {
-                        "instance": MAIN,
-                        "stopping": stopping,
-                        "delta": level.delta,
-                        "sampler": sampler,
-                        "mean": level.mean,
-                        "mean low": level.mean_low,
-                        "mean high": level.mean_high,
-                        "times llm-po": ratio,
-                        "low": low,
-                        "high": high,
-                        "censored": level.censored,
-                        "error rate": level.error_rate,
-                    }
-                )
     return rows
 
 
-def _error_rows(result: Result, name: str) -> list[dict]:
+def against_baselines(replications: int) -> list[dict]:
+    asked: dict[str, Any] = {"deltas": (0.1, 0.05), "replications": replications}
+    samplers = [name for name in STRUCTURED.samplers.names() if name not in DESIGNS[1:]]
+    rows = []
+    for stopping, limit in BASELINE_LIMITS.items():
+        rows += _compared(MAIN, samplers, stopping, linear(MAIN), max_comparisons=limit, **asked)
+    return rows
+
+
+def against_designs(replications: int) -> list[dict]:
+    instances = {name: linear(name) for name in INSTANCES} | {f"fitted to {name}": fitted(name) for name in FITTED}
+    asked: dict[str, Any] = {"deltas": (0.1, 0.05), "replications": replications, "max_comparisons": 100_000}
+    rows = []
+    for name, model in instances.items():
+        if model is not None:
+            rows += _compared(name, DESIGNS, "e-process", model, **asked)
+            common.show(name, rows[-6:])
+    return rows
+
+
+def error_rows(result: Result, name: str) -> list[dict]:
+    """Errors at each level, with their exact interval and what it says of delta."""
     rows = []
     for level in result.summary():
         low, high = clopper_pearson(level.errors, level.replications, 1 - 1e-6)
@@ -157,7 +207,7 @@ def error_rates(replications: int) -> list[dict]:
                     replications=replications,
                     max_comparisons=50_000,
                 )
-                rows += _error_rows(result, name)
+                rows += error_rows(result, name)
     return rows
 
 
@@ -180,7 +230,7 @@ def spaces(replications: int) -> list[dict]:
                 replications=replications,
                 max_comparisons=200_000,
             )
-            rows += _error_rows(result, f"linear-bradley-terry:12,4,seed=3, logits + {noise:g} noise")
+            rows += error_rows(result, f"linear-bradley-terry:12,4,seed=3, logits + {noise:g} noise")
     return rows
 
 
@@ -222,13 +272,14 @@ def speed() -> list[dict]:
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--only", choices=("forms", "bound", "baselines", "pac", "space", "speed"), help="run one part")
+    parser.add_argument("--only", choices=PARTS, help="run one part")
     options = parser.parse_args()
     many = 30 if options.quick else 300
     parts = {
         "forms": ("T* by the exact program and by Fisher's form", forms),
         "bound": ("llm-po: mean stopping time / (T* log(1/delta))", lambda: against_bound(many)),
         "baselines": ("Comparisons needed, as a multiple of llm-po", lambda: against_baselines(many)),
+        "designs": ("The same for optimal designs", lambda: against_designs(many // 5)),
         "pac": ("Error rates, exact 1 - 1e-6 interval", lambda: error_rates(100 if options.quick else 1000)),
         "space": ("Error rates, linear model assumed or not", lambda: spaces(many)),
         "speed": (f"256 replications on {jax.devices()[0].device_kind}", speed),

@@ -13,6 +13,7 @@ import functools
 from panels import Band, draw_bound, draw_race, rows, rule_handles, save
 
 RULES = ("e-process", "stylised")
+RACES = ("bradley-terry-16", "cyclic-17")
 SHORT = {"wmt20_mqm_zhen_K8": "WMT20 systems", "wildbench_gpt4o0625_K8": "WildBench models"}
 SHORT |= {"alpacaeval2_spread10": "AlpacaEval 2 models"}
 CAPTION = (
@@ -29,6 +30,7 @@ def main() -> None:
     bounds = [functools.partial(draw_bound, own, RULES, (1, 2, 4, 8)) for own in grouped.values()]
 
     level = [row for row in rows("baselines") if row["delta"] == 0.05 and row["stopping"] == "e-process"]
+    level = [row for row in level if row["instance"] in RACES]
     samplers = list(dict.fromkeys(row["sampler"] for row in level))
     races = [
         functools.partial(draw_race, samplers, ["e-process"], [r for r in level if r["instance"] == name], 90)

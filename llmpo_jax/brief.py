@@ -15,6 +15,8 @@ def brief(self: Any) -> str:
 
 
 def _value(value: Any) -> str:
+    if dataclasses.is_dataclass(value):
+        return repr(value)
     shape = getattr(value, "shape", ())
     return f"{value.dtype}{list(shape)}" if shape else reprlib.repr(value)
 

@@ -69,6 +69,9 @@ class Problem:
         dimension: d, coordinates per policy, where the policy space is structured; None where it is not.
         design: the features there. Arrays, put in when a run starts: other features of the same shapes need no new
             compilation.
+        ties: whether a comparison may end in a tie, so that statistics count ties by pair.
+        priced: whether it is known what a comparison of each pair costs.
+        costs: what it costs where that is known, [K, K], as the procedure numbers the policies; put in like `design`.
         budget: int32, the number of comparisons after which the best guess is asked for, for a sampler that is told it.
         nats: [], log(1 / delta), for a stopping rule that is told its level. Both are put in like the design.
     """
@@ -78,6 +81,9 @@ class Problem:
     dtype: Any = jnp.float32
     dimension: int | None = None
     design: Design | None = dataclasses.field(default=None, compare=False)
+    ties: bool = False
+    priced: bool = False
+    costs: jax.Array | None = dataclasses.field(default=None, compare=False)
     budget: jax.Array | None = dataclasses.field(default=None, compare=False)
     nats: jax.Array | None = dataclasses.field(default=None, compare=False)
 
@@ -86,12 +92,14 @@ class Statistics(NamedTuple):
     """What is known of the comparisons made so far, in the unstructured space; kept by the engine for every procedure.
 
     Attributes:
-        t: int32, comparisons made.
+        t: int32, comparisons made, ties among them.
         record: int32 [K, K, 2], `record[k, j] = (wins of k over j, losses of k to j)`.
         totals: int32 [2, K], wins and losses of each policy over all opponents.
         sums: [2, K], the refutations Z, in two floats each.
         pooling: nats by which the policies' total records have predicted outcomes better than the record of the
             pair at hand (see `llmpo_jax.theory.strength`).
+        ties: int32 [K, K], symmetric, comparisons of each pair that ended in a tie; None where none can
+            (`Problem.ties`).
     """
 
     t: jax.Array
@@ -99,6 +107,7 @@ class Statistics(NamedTuple):
     totals: jax.Array
     sums: jax.Array
     pooling: jax.Array
+    ties: jax.Array | None = None
 
     @property
     def wins(self) -> jax.Array:
@@ -126,11 +135,12 @@ class LinearStatistics(NamedTuple):
     """What is known of the comparisons made so far, in the structured space.
 
     Attributes:
-        t: int32, comparisons made.
-        counts, wins: int32 [P], comparisons of each pair (i, j), i < j, and how many of them i won.
+        t: int32, comparisons made, ties among them.
+        counts, wins: int32 [P], decided comparisons of each pair (i, j), i < j, and how many of them i won.
         estimate: [d], the parameter: maximum a posteriori, at the last refresh.
         covariance: [d, d], of the posterior by Laplace's approximation, at the last refresh.
         scores: [K], the policies' estimated scores `features @ estimate`.
+        ties: int32 [P], the other comparisons of each pair; None where there can be none (`Problem.ties`).
     """
 
     t: jax.Array
@@ -139,6 +149,7 @@ class LinearStatistics(NamedTuple):
     estimate: jax.Array
     covariance: jax.Array
     scores: jax.Array
+    ties: jax.Array | None = None
 
     @property
     def leader(self) -> jax.Array:
@@ -152,10 +163,12 @@ class LinearComparison(NamedTuple):
     Attributes:
         pair: int32, its number p.
         won: bool, whether the pair's first policy (the one with the lower number) won.
+        tied: bool, whether neither did; None where that cannot be.
     """
 
     pair: jax.Array
     won: jax.Array
+    tied: jax.Array | None = None
 
 
 class Comparison(NamedTuple):
@@ -167,6 +180,7 @@ class Comparison(NamedTuple):
         wins, losses: int32, of `first` over `second`.
         total_wins, total_losses: int32 [2], of `first` and `second` over all opponents.
         pooling: as in `Statistics`.
+        tied: bool, whether neither won; None where that cannot be.
     """
 
     first: jax.Array
@@ -177,6 +191,7 @@ class Comparison(NamedTuple):
     total_wins: jax.Array
     total_losses: jax.Array
     pooling: jax.Array
+    tied: jax.Array | None = None
 
 
 def the_key(problem: Problem, key: jax.Array) -> jax.Array:
@@ -233,7 +248,7 @@ class StoppingRule(NamedTuple):
 
     Attributes:
         init: `problem -> state`.
-        update: `(problem, state, comparison) -> state`.
+        update: `(problem, state, comparison) -> state`, of a decided one: ties change nothing (`llmpo_jax.fold`).
         evidence: `(problem, state, statistics) -> [K]` nats against "k is the Condorcet winner".
         verdict: `(problem, state, statistics) -> Verdict`.
         thresholds: `(problem, delta) -> Thresholds` in nats, computed on the host in float64. The run stops

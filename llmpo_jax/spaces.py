@@ -28,8 +28,16 @@ SamplerName = Literal[
     "thompson",
     "rucb",
     "sequential-halving",
+    "double-thompson",
+    "top-two-thompson",
+    "rmed1",
+    "beat-the-mean",
+    "swiss",
+    "dkwt",
+    "g-optimal",
+    "rage-glm",
 ]
-StoppingName = Literal["e-process", "kaufmann-koolen", "mixture", "stylised"]
+StoppingName = Literal["dkwt", "e-process", "kaufmann-koolen", "mixture", "stylised"]
 """Of both spaces, for type checkers; one's own are taken too (`Registry.get` gives the object of any name)."""
 
 
@@ -39,6 +47,7 @@ class Space(NamedTuple):
     Attributes:
         name: "unstructured" or "structured".
         samplers, stopping: its procedures by name.
+        usual: the samplers that a study runs where none is named.
         start: `problem -> statistics`.
         judged: `(statistics, first, second, won) -> comparison`.
         observe: `(problem, statistics, comparison) -> statistics`.
@@ -57,6 +66,7 @@ class Space(NamedTuple):
     name: str
     samplers: Registry[Sampler]
     stopping: Registry[StoppingRule]
+    usual: tuple[SamplerName, ...]
     start: Callable[[Problem], Any]
     judged: Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
     observe: Callable[[Problem, Any, Any], Any]
@@ -71,6 +81,16 @@ UNSTRUCTURED = Space(
     "unstructured",
     SAMPLERS,
     STOPPING_RULES,
+    (
+        "llm-po",
+        "llm-po-d-tracking",
+        "llm-po-c-tracking",
+        "round-robin",
+        "random-pair",
+        "epsilon-greedy",
+        "thompson",
+        "rucb",
+    ),
     statistics.nothing_yet,
     statistics.judged,
     statistics.observe,
@@ -86,6 +106,7 @@ STRUCTURED = Space(
     "structured",
     STRUCTURED_SAMPLERS,
     STRUCTURED_RULES,
+    ("llm-po", "llm-po-oracle", "round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
     linear.nothing_yet,
     linear.judged,
     linear.observe,

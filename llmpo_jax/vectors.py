@@ -22,6 +22,15 @@ def minimum(values: jax.Array) -> jax.Array:
     return jax.lax.reduce(values, top, lambda a, b: jax.lax.select(a < b, a, b), (0,))
 
 
+def total(values: jax.Array) -> jax.Array:
+    """[...], sums along the last axis of `values` [..., n], in the same order whatever they are batched with."""
+    while values.shape[-1] > 1:
+        half = values.shape[-1] // 2
+        folded = values[..., :half] + values[..., half : 2 * half]
+        values = jnp.concatenate([folded, values[..., 2 * half :]], axis=-1)
+    return values[..., 0]
+
+
 def argmin_except(values: jax.Array, index: jax.Array, tie: float = 0.0) -> jax.Array:
     """`argmin` over the entries of `values` [K] other than entry `index` (int32)."""
     return argmin(jnp.where(one_hot(index, values.shape[0]), jnp.inf, values), tie)

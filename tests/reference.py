@@ -22,8 +22,9 @@ import numpy as np
 
 from llmpo_jax.protocol import EVIDENCE_TIE
 from llmpo_jax.samplers import baselines, llm_po, llm_po_budget, posterior
-from llmpo_jax.stopping import e_process
+from llmpo_jax.stopping import forecast
 from llmpo_jax.theory import strength
+from tests.guess import best_guess
 
 TIE = 1e-9
 """Scores closer than this are equal but for rounding in float64."""
@@ -69,11 +70,20 @@ def half_divergence(p: float) -> float:
 class Record:
     """All that was observed, the wealth of the bets on it, and nothing clever."""
 
-    def __init__(self, num_policies: int, existence: str = "assumed") -> None:
+    def __init__(
+        self, num_policies: int, existence: str = "assumed", ties: bool = False, costs: np.ndarray | None = None
+    ) -> None:
         self.num_policies = num_policies
         self.existence = existence
+        self.may_tie = ties
+        self.costs = costs
         self.wins = np.zeros((num_policies, num_policies), int)
+        self.ties = np.zeros((num_policies, num_policies), int)
         self.pooling = 0.0
+        #: What the bets are made of: strengths and variances of the policies in each filter, weights of the experts.
+        self.strengths = [[0.0] * num_policies for _ in forecast.VARIANCES]
+        self.variances = [[variance] * num_policies for variance in forecast.VARIANCES]
+        self.weights = [1 / forecast.EXPERTS] * forecast.EXPERTS
         self.wealth = [0.0] * num_policies
         self.peak = [0.0] * num_policies
         #: [k, j], the part of k's wealth that was won on the pair with j.
@@ -81,7 +91,7 @@ class Record:
 
     @property
     def t(self) -> int:
-        return int(self.wins.sum())
+        return int(self.wins.sum() + np.triu(self.ties).sum())
 
     @property
     def counts(self) -> np.ndarray:
@@ -107,21 +117,56 @@ class Record:
         odds = self.odds()
         return float(odds[i] / (odds[i] + odds[j]))
 
+    def expected(self, values: Sequence[float], i: int, j: int) -> float:
+        """The chance that i beats j by these strengths."""
+        return 1 / (1 + math.exp(values[j] - values[i]))
+
+    def forecasts(self, i: int, j: int) -> list[float]:
+        """The chance that i beats j by each expert."""
+        priors = [(prior, 0.5) for prior in forecast.PAIR_PRIORS]
+        for values in self.strengths:
+            priors += [(prior, self.expected(values, i, j)) for prior in forecast.POOLED_PRIORS]
+        return [float((self.wins[i, j] + prior * mean) / (self.counts[i, j] + prior)) for prior, mean in priors]
+
     def bet(self, i: int, j: int) -> float:
         """The e-process's prediction, at most 1/2, that i beats j."""
-        prior, mean = e_process.PAIR_PRIOR, 0.5
-        if self.pooling >= 0:
-            prior, mean = e_process.POOLED_PRIOR, self.pooled_chance(i, j)
-        return float(min(0.5, (self.wins[i, j] + prior * mean) / (self.counts[i, j] + prior)))
+        return min(0.5, math.fsum(w * p for w, p in zip(self.weights, self.forecasts(i, j), strict=True)))
 
-    def observe(self, first: int, second: int, won: bool) -> None:
-        """One comparison: first the bets and predictions, then the outcome."""
+    def learn(self, winner: int, loser: int) -> None:
+        """Bayes' rule for the experts, with a share of the weight given to all; a step of every filter."""
+        likely = [w * p for w, p in zip(self.weights, self.forecasts(winner, loser), strict=True)]
+        kept = (1 - forecast.SHARE) / math.fsum(likely)
+        self.weights = [kept * x + forecast.SHARE / forecast.EXPERTS for x in likely]
+        for values, variances in zip(self.strengths, self.variances, strict=True):
+            chance = self.expected(values, winner, loser)
+            spread = 1 / (chance * (1 - chance)) + variances[winner] + variances[loser]
+            for policy, sign in ((winner, 1), (loser, -1)):
+                values[policy] += sign * variances[policy] / (spread * chance)
+                variances[policy] -= variances[policy] ** 2 / spread
+
+    def price(self, i: int, j: int) -> float:
+        """What a decided comparison of i and j is believed to cost."""
+        cost = 1.0 if self.costs is None else float(self.costs[i, j])
+        if not self.may_tie:
+            return cost
+        share = (self.wins.sum() + 1) / (self.t + 1)
+        decided = int(self.counts[i, j])
+        made = decided + int(self.ties[i, j])
+        return cost / ((decided + llm_po.TIE_PRIOR * share) / (made + llm_po.TIE_PRIOR))
+
+    def observe(self, first: int, second: int, won: bool, tied: bool = False) -> None:
+        """One comparison: first the bets and predictions, then the outcome. A tie was compared, and that is all."""
+        if tied:
+            self.ties[first, second] += 1
+            self.ties[second, first] += 1
+            return
         winner, loser = (first, second) if won else (second, first)
         gains = {winner: math.log(2 * self.bet(winner, loser)), loser: math.log(2 * (1 - self.bet(loser, winner)))}
         for policy, other in ((winner, loser), (loser, winner)):
             self.wealth[policy] += gains[policy]
             self.peak[policy] = max(self.peak[policy], self.wealth[policy])
             self.pair_wealth[policy, other] += gains[policy]
+        self.learn(winner, loser)
         n = int(self.counts[winner, loser])
         if 1 <= n < strength.CONTEST_COUNTS:
             own = (self.wins[winner, loser] + 2) / (n + 4)
@@ -305,7 +350,7 @@ def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: A
     if tests.get(leader, 0) < llm_po.LEADER_TESTS * math.sqrt(tests.get(rival, 0)):
         leader, rival = rival, leader
     tested = tests.get(rival, 0) + 1
-    counts = [int(record.counts[rival, j]) if j != rival else 2**40 for j in range(k)]
+    counts = [int(record.counts[rival, j] + record.ties[rival, j]) if j != rival else 2**40 for j in range(k)]
     if (min(counts) + 1) ** 1.5 < tested / llm_po.FORCED - 1e-12:
         return rival, counts.index(min(counts)), {**tests, rival: tested}
     pooled = ties.at_least(record.pooling, 0.0)
@@ -319,6 +364,11 @@ def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: A
         width = llm_po.BONUS * math.log(1 + record.t) / (n + 1)
         root = math.sqrt(width * (centre * (1 - centre) + width / 4))
         index.append((centre + width / 2 - root) / (1 + width) - (1e-6 if j == leader else 0))
+    if record.may_tie or record.costs is not None:
+        for j in range(k):
+            chance, price = min(max(index[j], 0.0), 1.0), record.price(rival, j)
+            gain = half_divergence(chance)
+            index[j] = -gain / price if chance < 0.5 else gain * price
     return rival, ties.smallest(index, barred=rival), {**tests, rival: tested}
 
 
@@ -548,6 +598,11 @@ def _llm_po_budget(
     return tested, opponent, state._replace(tests=tests, last=last)
 
 
+def _two_least(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
+    first = ties.least_refuted(evidence)
+    return first, ties.least_refuted(evidence, barred=first), state
+
+
 class SamplerReference(NamedTuple):
     """`draw(key, K, dtype)` is all that the sampler takes from its key, whatever the record."""
 
@@ -569,6 +624,7 @@ SAMPLERS: dict[str, SamplerReference] = {
     "thompson": SamplerReference(_nothing, _thompson_draw, _thompson),
     "rucb": SamplerReference(_nothing, _rucb_draw, _rucb),
     "sequential-halving": SamplerReference(lambda k: list(range(k)), _no_draw, _sequential_halving),
+    "dkwt": SamplerReference(_nothing, _no_draw, _two_least),
 }
 
 
@@ -590,6 +646,13 @@ class Run:
     recommendation: list[int]
     budget_recommendation: list[int]
     counts: np.ndarray
+    stopping_cost: list[float]
+
+
+def outcome(bits: int, mu: float, tie: float) -> tuple[bool, bool]:
+    """Whether the first policy won, and whether there was a tie: the 2^32 numbers are wins, then ties, then losses."""
+    wins, ties = math.floor(mu * (1 - tie) * 2**32), math.floor(tie * 2**32)
+    return bits < wins, wins <= bits < wins + ties
 
 
 def replicate(
@@ -605,6 +668,8 @@ def replicate(
     replication: int = 0,
     dtype: Any = jnp.float32,
     pairs: Sequence[tuple[int, int]] | None = None,
+    tie_chances: np.ndarray | None = None,
+    costs: np.ndarray | None = None,
 ) -> Run:
     """One replication, comparison by comparison; given `pairs` (in its own numbering), these are compared."""
     k = len(mu)
@@ -612,7 +677,8 @@ def replicate(
     random = randomness(seed, replication, k, max_comparisons)
     drawn = draws(sampler, random.keys, k, dtype)
     record, state = Record(k, existence), reference.init(k)
-    run = Run([-1] * len(deltas), [-1] * len(deltas), [-1] * len(budgets), np.zeros((k, k), int))
+    run = Run([-1] * len(deltas), [-1] * len(deltas), [-1] * len(budgets), np.zeros((k, k), int), [0.0] * len(deltas))
+    tie_chances = np.zeros((k, k)) if tie_chances is None else tie_chances
     thresholds = [rule.thresholds(delta, k, existence) for delta in deltas]
     for t in range(1, max_comparisons + 1):
         if all(time >= 0 for time in run.stopping_time) and t > max(budgets, default=0):
@@ -623,7 +689,12 @@ def replicate(
         else:
             first, second = pairs[t - 1]
         i, j = int(random.shuffled[first]), int(random.shuffled[second])
-        record.observe(first, second, int(random.bits[t - 1]) < math.floor(mu[i, j] * 2**32))
+        record.observe(first, second, *outcome(int(random.bits[t - 1]), mu[i, j], tie_chances[i, j]))
+        if costs is not None:
+            run.stopping_cost = [
+                cost + (costs[i, j] if time < 0 else 0.0)
+                for cost, time in zip(run.stopping_cost, run.stopping_time, strict=True)
+            ]
         run.counts[min(i, j), max(i, j)] += run.stopping_time[-1] < 0
         statement = rule.statement(record)
         for level, (winner_threshold, absence_threshold) in enumerate(thresholds):
@@ -633,7 +704,5 @@ def replicate(
                 run.recommendation[level] = int(random.shuffled[statement.winner]) if named else -2
         for place, budget in enumerate(budgets):
             if budget == t:
-                run.budget_recommendation[place] = int(
-                    random.shuffled[Ties(0.0, []).least_refuted(record.refutation())]
-                )
+                run.budget_recommendation[place] = int(random.shuffled[best_guess(record.wins.astype(float))])
     return run

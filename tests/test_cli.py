@@ -117,6 +117,23 @@ def test_bound_in_words_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fewer than 76 comparisons on average (5,615 to certify)" in words
 
 
+def test_bound_with_ties_and_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the comparisons tied, each at a cost of 0.05: a tenth of the number of comparisons."""
+    costs = tmp_path / "costs.csv"
+    costs.write_text("".join(f"policy-{k},0.025\n" for k in range(17)))
+    both = ("--ties", "0.5", "--costs", str(costs), "--delta", "0.1")
+    assert run("bound", "cyclic:17", *both, "--json") == 0
+    finding = json.loads(capsys.readouterr().out)
+    assert finding["forms"]["assumed"]["characteristic_time"] == pytest.approx(4.34706762797919)
+    assert (finding["unit"], finding["ties"]) == ("cost", [0.5, 0.5])
+    assert run("bound", "cyclic:17", *both) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "4.34707 units of cost per nat of evidence" in words and "50.0% end in a tie, which says nothing" in words
+    assert "costs less than 7.641 on average (561.5 to certify)" in words
+    assert "ties = 1, expected a number in [0, 1)" in fails(capsys, "bound", "cyclic:17", "--ties", "1")
+    assert "no cost for policy-17" in fails(capsys, "bound", "cyclic:18", "--costs", str(costs))
+
+
 def test_what_an_encoding_lacks_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Output forced to ASCII: names are escaped, and nothing fails after the work is done."""
     (tmp_path / "wins.csv").write_text(",café,b\ncafé,0.5,0.8\nb,0.2,0.5\n", encoding="utf-8")
@@ -152,11 +169,12 @@ def test_identify_names_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_identify_and_bound_say_the_same_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """3.82 comparisons: no procedure needs fewer than 3."""
-    log = battles(tmp_path, ["a,b,model_a", "b,a,model_b"])
-    assert "the lower bound is 3)" in identify(capsys, log)
-    assert run("bound", log) == 0
-    assert "needs fewer than 3 comparisons" in " ".join(capsys.readouterr().out.split())
+    """3.82 decided comparisons; with a tie in 3, by `tie_shares` 7 in 26, 5.23: no procedure needs fewer than 5."""
+    log = battles(tmp_path, ["a,b,model_a", "b,a,model_b", "a,b,tie"])
+    words = identify(capsys, log)
+    assert "Replaying the log as the simulator, ties included, LLM-PO" in words and "the lower bound is 5)" in words
+    assert run("bound", log, "--ties", log) == 0
+    assert "needs fewer than 5 comparisons" in " ".join(capsys.readouterr().out.split())
 
 
 def test_identify_as_json_with_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,8 @@ def accepted(model: lp.BradleyTerry, own: str) -> list[float]:
         *(lp.simulate(model, name) for name in SAMPLERS.names()),
     ]
     times = lp.characteristic_times([model, "bradley-terry:5"], form="fisher", tolerance=np.float32(1e-3))
+    times += lp.characteristic_times([lp.Tied(model, 0.1), lp.Tied("cyclic:5", np.eye(5))], costs=[1, 2.5, 3, 4, 5])
+    times.append(lp.characteristic_time(lp.Tied(model, [[0, 0.1], [0.1, 0]]), costs=np.ones((2, 2))))
     lp.instances.make("linear-bradley-terry", np.int64(5), dimension=np.int64(3), scale=np.float64(2.0))
     lp.fit_linear_bradley_terry([[1.0], [0.0]], np.eye(2), pl.DataFrame({"a": [0, 3], "b": [7, 0]}).to_numpy())
     return [lp.lower_bound(model, np.float64(0.1)), *(time.time for time in times), results[0].summary()[0].mean]
@@ -45,5 +47,7 @@ def flagged(model: lp.BradleyTerry) -> None:
     lp.simulate(model, delta=(0.1,))  # pyright: ignore[reportCallIssue]
     lp.characteristic_time(model, form="exakt")  # pyright: ignore[reportArgumentType]
     lp.lower_bound(model, [0.1])  # pyright: ignore[reportArgumentType]
+    lp.Tied([model], 0.1)  # pyright: ignore[reportArgumentType]
+    lp.Tied(model)  # pyright: ignore[reportCallIssue]
     lp.condorcet_winner([model])  # pyright: ignore[reportArgumentType]
     lp.Experiment.create("e", ["a", "b"], ["x"], presentation="bth")  # pyright: ignore[reportArgumentType]

@@ -92,8 +92,8 @@ def audited(k: int, order: str, seed: int, numbers: range) -> np.ndarray:
     """Errors [R, D] of `audit`: the best of K policies is refuted, in logs of near-ties with outliers.
 
     All logs are audited as one, log after log, each with policies of its own. What came before a log may enter its bets
-    (`Statistics.pooling`), which still are of the past: its winner is refuted with probability at most delta whatever
-    came before, so the number of errors is binomial at most.
+    (`Statistics.pooling`, the experts' weights), which still are of the past: its winner is refuted with probability at
+    most delta whatever came before, so the number of errors is binomial at most.
     """
     rng = np.random.default_rng([seed, numbers.start])
     mu = np.asarray(win_probabilities(instances.with_winner(k, rng)["near tie, outliers"]))

@@ -42,6 +42,8 @@ class Study:
 
     llmpo-jax study linear-bradley-terry:32,8,seed=2 --samplers llm-po round-robin
 
+    llmpo-jax study bradley-terry:16 --ties 0.2 --costs costs.csv
+
     llmpo-jax study --import mine.py --samplers llm-po my-sampler
 
     llmpo-jax study --resume --replications 100000
@@ -52,16 +54,23 @@ class Study:
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
     """Instances or files."""
     samplers: tuple[str, ...] = ()
-    """What chooses the pairs; by default all samplers of the policy space."""
+    """What chooses the pairs; by default llm-po with its variants and the paper's baselines. Further ones of the
+    unstructured space: double-thompson, top-two-thompson, rmed1, beat-the-mean, swiss."""
     stopping: tuple[str, ...] = ("e-process", "stylised")
     """When to stop: e-process, kaufmann-koolen (unstructured) and mixture (structured) are proven, stylised is what
-    papers plot and is not."""
+    papers plot and is not; dkwt (unstructured, proven) is the end of the tournament that the sampler dkwt plays."""
     assume: Literal["unstructured", "structured"] | None = None
     """Policy space that the procedures assume; by default structured for linear instances and with --features."""
     features: str | None = None
     """CSV file with the features of the policies, one row each: name, numbers (structured space)."""
     columns: str | None = None
     """Columns of a log with names of their own, by role: first=NAME,second=NAME,winner=NAME or some of these."""
+    ties: str | None = None
+    """Chance that a comparison ends in a tie: a number, or a file with a matrix of them. Win rates are then those of
+    the others."""
+    costs: str | None = None
+    """File with what comparisons cost: a row for each policy, name and cost, of which a pair costs the sum, or a
+    matrix. Tables, figures and the bound are then in units of cost; budgets stay numbers of comparisons."""
     delta: tuple[float, ...] = (0.1, 0.05, 0.01)
     """Error levels in (0, 1), down to 1e-50 and below."""
     budgets: tuple[int, ...] = DEFAULT_BUDGETS
@@ -149,6 +158,8 @@ class Study:
             assume=self.assume,
             features=self.features,
             columns=self.columns,
+            ties=self.ties,
+            costs=self.costs,
         )
 
     def _folder_name(self, arguments: Arguments) -> str:

@@ -95,7 +95,7 @@ def audit(
     linear model does not fit.
 
     A tie says nothing about who is better and adds no evidence. Without features it counts as half a win for each in
-    the win rates; with them it is left out: the linear model is one of the decided comparisons.
+    the Bradley-Terry table; with them it is left out: the linear model is one of the decided comparisons.
 
     Args:
         battles: the log.

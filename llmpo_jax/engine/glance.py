@@ -18,7 +18,7 @@ SHOWN = 3
 def text(result: Result) -> str:
     """What was run, and in a second line what came out."""
     levels = [
-        f"{_mean(level.mean, level.censored)} comparisons and {level.error_rate:.2%} errors at delta {level.delta:g}"
+        f"{_mean(level.mean, level.censored)} {level.unit} and {level.error_rate:.2%} errors at delta {level.delta:g}"
         for level in result.summary()
     ]
     guesses = [
@@ -40,7 +40,8 @@ def table(result: Result) -> str:
         )
         for level in result.summary()
     ]
-    head = ("delta", "comparisons, mean (95 %)", "ratio to T* log(1 / delta)", "errors (95 %)", "censored")
+    unit = "comparisons" if result.costs is None else "cost"
+    head = ("delta", f"{unit}, mean (95 %)", "ratio to T* log(1 / delta)", "errors (95 %)", "censored")
     found = f"<p>{html.escape(_run(result))}</p>" + (_table(head, rows) if rows else "")
     correct, trials = result.correct_selection().sum(axis=0).tolist(), len(result.stopping_time)
     intervals = [clopper_pearson(count, trials) for count in correct]

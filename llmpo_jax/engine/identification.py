@@ -13,7 +13,7 @@ from llmpo_jax.engine.following import Pair
 from llmpo_jax.engine.preparation import Settings
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import simulate
-from llmpo_jax.models import Battles, condorcet_winner, empirical_model, identified
+from llmpo_jax.models import Battles, condorcet_winner, identified, tied_rates
 from llmpo_jax.models.battles import drawn
 from llmpo_jax.theory import remaining
 from llmpo_jax.theory.ranking import Ranking, ranking
@@ -32,7 +32,8 @@ class Identification:
             nothing is left, or nothing can be said.
         ranking: a Bradley-Terry table, an estimate. None where the rows do not look independent: its intervals
             would be too narrow.
-        replay: LLM-PO on the win rates of the log; None there, too, and without a winner by these rates.
+        replay: LLM-PO on the win rates of the log, with as many ties (`llmpo_jax.models.tied_rates`); None there, too,
+            and without a winner by these rates.
     """
 
     battles: Battles
@@ -107,7 +108,7 @@ def identify(
     stage(f"ranking {len(battles.names):,} policies")
     coordinates = None if features is None else identified(features, battles.names).coordinates
     table = ranking(battles.counts, battles.wins, coordinates)
-    model, replay = empirical_model(battles), None
+    model, replay = tied_rates(battles), None
     if condorcet_winner(model) is not None:
         stage(f"replaying LLM-PO {replications:,} times")
         replay = simulate(
@@ -125,20 +126,20 @@ def _remaining(battles: Battles, audit: Audit, delta: float) -> float | None:
     """`Identification.remaining`. What was read in any order does not go on: a new log begins without evidence."""
     if audit.alarm is not None:
         return None
-    decided, left = battles.decided, np.flatnonzero(~audit.refuted(delta))
+    decided, ties, left = battles.decided, battles.ties, np.flatnonzero(~audit.refuted(delta))
     rows, kept = int(decided.sum()), audit.order == "log"
     if len(left) > 1 and audit.proofs is None:
         threshold, evidence = -math.log(delta), float(np.sort(audit.refutation)[1])
         more = remaining.at_this_pace(rows, evidence, threshold)
-        more = more if kept or more is None else more + rows
-    elif len(left) > 1:
+        if more is None:
+            return None
+        return remaining.with_ties(more if kept else more + rows, rows, len(battles.first) - rows)
+    if len(left) > 1:
         missing = -math.log(delta) - kept * audit.refutation
-        estimates = [remaining.until_refuted(decided, missing, int(k)) for k in left]
-        more = min((estimate for estimate in estimates if estimate is not None), default=None)
-    elif len(left) == 1 and audit.proofs is not None and not audit.proven(delta)[left[0]].all():
+        estimates = [remaining.until_refuted(decided, ties, missing, int(k)) for k in left]
+        return min((estimate for estimate in estimates if estimate is not None), default=None)
+    if len(left) == 1 and audit.proofs is not None and not audit.proven(delta)[left[0]].all():
         missing = np.full(len(decided), math.log(len(decided)) - math.log(delta))
         missing = missing - audit.proofs[left[0]] if kept else missing
-        more = remaining.until_proven(decided, missing, int(left[0]))
-    else:
-        return None
-    return None if more is None else remaining.with_ties(more, rows, len(battles.first) - rows)
+        return remaining.until_proven(decided, ties, missing, int(left[0]))
+    return None

@@ -52,6 +52,9 @@ GROUPS = 8
 """Groups of replications, by their number modulo this, whose comparisons are counted apart: how much the groups differ
 is what intervals for shares of comparisons rest on."""
 
+GUESSES = 16
+"""Best guesses worked out together: enough for wide operations, few where only some lanes spend a budget."""
+
 Tree = TypeVar("Tree")
 
 _LANES = P("lanes")
@@ -175,16 +178,23 @@ def _advance(
 def _recommended(procedure: Procedure, plan: Plan, lanes: Replication) -> Replication:
     """The lanes with their best guesses at the budgets that are spent now.
 
-    As all lanes start where segments do, that is at few steps of a segment: only there the guess is worked out.
+    As all lanes start where segments do, that is at few steps of a segment; a guess costs as much as many comparisons,
+    so it is worked out there alone, and for those lanes alone, a few at a time.
     """
     if not plan.budgets.shape[0]:
         return lanes
-    found = jax.lax.cond(
-        jnp.any(jax.vmap(functools.partial(spends, plan))(lanes)),
-        jax.vmap(functools.partial(recommend, procedure, plan)),
-        lambda lanes: lanes.outcome.budget_recommendation,
-        lanes,
-    )
+    size = lanes.statistics.t.shape[0]
+    few = min(GUESSES, size)
+
+    def some(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        due, found = state
+        index = jnp.nonzero(due, size=few, fill_value=size - 1)[0]
+        guesses = jax.vmap(functools.partial(recommend, procedure, plan))(jax.tree.map(lambda x: x[index], lanes))
+        return due.at[index].set(False), found.at[index].set(guesses)
+
+    due = jnp.any(jax.vmap(functools.partial(spends, plan))(lanes), axis=1)
+    start = due, lanes.outcome.budget_recommendation
+    _, found = jax.lax.while_loop(lambda state: jnp.any(state[0]), some, start)
     return lanes._replace(outcome=lanes.outcome._replace(budget_recommendation=found))
 
 
@@ -338,6 +348,8 @@ def abstract_plan(problem: Problem, deltas: int, budgets: int) -> Plan:
         max_comparisons=shape((), jnp.int32),
         nats=shape((deltas,), jnp.float32),
         design=None if d is None else abstract_design(k, d),
+        ties=shape((k, k), jnp.uint32) if problem.ties else None,
+        costs=shape((k, k), jnp.float32) if problem.priced else None,
     )
 
 

@@ -76,6 +76,7 @@ class Prepared:
             it lies outside of the space).
         certified: at most T*, by the solver's certificate; None likewise.
         proportions: [K, K], the optimal proportions, None likewise.
+        costs: [K, K], what a comparison of each pair costs; then T* is in units of cost. None where it is comparisons.
     """
 
     model: models.PreferenceModel
@@ -88,11 +89,12 @@ class Prepared:
     time: float | None
     certified: float | None
     proportions: np.ndarray | None
+    costs: np.ndarray | None
 
 
 def default_space(model: models.PreferenceModel) -> SpaceName:
     """The policy space that a model belongs to: structured for `LinearBradleyTerry`."""
-    return "structured" if isinstance(model, models.LinearBradleyTerry) else "unstructured"
+    return "structured" if isinstance(models.untied(model), models.LinearBradleyTerry) else "unstructured"
 
 
 def prepare(
@@ -102,13 +104,14 @@ def prepare(
     settings: Settings,
     assume: str | None = None,
     features: ArrayLike | None = None,
+    costs: ArrayLike | None = None,
 ) -> Prepared:
     """Check what goes together, and compute in float64 on the host what the run needs.
 
     What a user should know of the features comes as a `UserWarning`.
 
     Raises:
-        ValueError: unknown names, features that do not fit the model, or a combination that makes no sense.
+        ValueError: unknown names, features or costs that do not fit the model, or a combination that makes no sense.
     """
     if assume is None:
         assume = "structured" if features is not None else default_space(model)
@@ -119,9 +122,10 @@ def prepare(
     sampler_name, chosen = _chosen("sampler", sampler, Sampler, assumed.samplers)
     stopping_name, rule = _chosen("stopping", stopping, StoppingRule, assumed.stopping)
     settings = _asked_of(sampler_name, chosen.told, stopping_name, rule.told, settings)
-    mu = models.host_probabilities(model)
+    mu, ties = models.host_probabilities(model), models.tie_probabilities(model)
+    prices = models.pair_costs(costs, len(mu))
     known = _identified(model, given, settings) if assumed is STRUCTURED else None
-    bound = bounds.over_space(model, assumed.name, settings.existence, given)
+    bound = bounds.over_space(model, assumed.name, settings.existence, given, prices)
     if known is not None:
         for warning in known.warnings:
             warnings.warn(warning, stacklevel=3)
@@ -134,6 +138,7 @@ def prepare(
         problem = Problem(len(mu), dimension=known.rank)
     else:
         design, problem = None, Problem(len(mu), settings.existence)
+    problem = replace(problem, ties=ties is not None, priced=prices is not None)
     procedure = Procedure(problem, chosen, rule, assumed)
     return Prepared(
         model=model,
@@ -142,10 +147,11 @@ def prepare(
         stopping=stopping_name,
         settings=settings,
         procedure=procedure,
-        plan=make_plan(procedure, mu, settings)._replace(design=design),
+        plan=make_plan(procedure, mu, settings, ties, prices)._replace(design=design),
         time=bound.time if bound else None,
         certified=bound.certified if bound else None,
         proportions=bound.proportions if bound else None,
+        costs=prices,
     )
 
 
@@ -184,21 +190,33 @@ def _identified(model: models.PreferenceModel, features: np.ndarray | None, sett
     return models.identify_features(model, features)
 
 
-def make_plan(procedure: Procedure, mu: np.ndarray, settings: Settings) -> Plan:
+def make_plan(
+    procedure: Procedure,
+    mu: np.ndarray,
+    settings: Settings,
+    ties: np.ndarray | None = None,
+    costs: np.ndarray | None = None,
+) -> Plan:
     """The numbers of a run, with thresholds and chances computed in float64 on the host."""
     thresholds = [procedure.stopping.thresholds(procedure.problem, delta) for delta in settings.deltas]
-    # 2^32 itself does not fit: a sure win is lost once in 2^32 comparisons.
-    chances = np.minimum(np.floor(mu * 2.0**32), 2.0**32 - 1).astype(np.uint32)
     return Plan(
         root=root_key(settings.seed),
-        chances=jnp.asarray(chances),
+        chances=_of_bits(mu if ties is None else mu * (1 - ties)),
         winner_thresholds=_rounded_up([t.winner for t in thresholds]),
         absence_thresholds=_rounded_up([t.absence for t in thresholds]),
         budgets=jnp.asarray(settings.budgets, jnp.int32),
         horizon=jnp.asarray(max(settings.budgets, default=0), jnp.int32),
         max_comparisons=jnp.asarray(settings.max_comparisons, jnp.int32),
         nats=_rounded_up([-math.log(delta) for delta in settings.deltas]),
+        ties=None if ties is None else _of_bits(ties),
+        costs=None if costs is None else jnp.asarray(costs, jnp.float32),
     )
+
+
+def _of_bits(chances: np.ndarray) -> jax.Array:
+    """uint32, how many of the 2^32 numbers there are make up a chance."""
+    # 2^32 itself does not fit: a sure win is lost once in 2^32 comparisons.
+    return jnp.asarray(np.minimum(np.floor(chances * 2.0**32), 2.0**32 - 1).astype(np.uint32))
 
 
 def _rounded_up(nats: list[float]) -> jax.Array:

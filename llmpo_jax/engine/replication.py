@@ -28,13 +28,17 @@ class Plan(NamedTuple):
 
     Attributes:
         root: typed key, the seed.
-        chances: uint32 [K, K], `floor(mu * 2^32)`: policy i beats j when 32 random bits fall below it.
+        chances: uint32 [K, K], `floor(mu * 2^32)`: policy i beats j when 32 random bits fall below it. Where there
+            are ties mu is the chance of a win among all comparisons.
         winner_thresholds, absence_thresholds: [D] nats, one per delta.
         budgets: int32 [B], comparisons.
         horizon: int32, comparisons after which nothing is left to learn from a stopped run (the largest budget).
         max_comparisons: int32, where a run is censored.
         nats: [D], log(1 / delta) of each level, rounded up.
         design: what a structured procedure knows of the policies, None for an unstructured one.
+        ties: uint32 [K, K], `floor(t * 2^32)`: the comparison is a tie when the bits fall into the next so many numbers
+            above those of a win. None where there are no ties.
+        costs: float32 [K, K], what a comparison of each pair costs, None where nothing is known of it.
     """
 
     root: jax.Array
@@ -46,6 +50,8 @@ class Plan(NamedTuple):
     max_comparisons: jax.Array
     nats: jax.Array
     design: Design | None = None
+    ties: jax.Array | None = None
+    costs: jax.Array | None = None
 
 
 class Outcome(NamedTuple):
@@ -55,11 +61,26 @@ class Outcome(NamedTuple):
         stopping_time: int32 [D], `CENSORED` while the run goes on.
         recommendation: int32 [D], a policy, `CENSORED`, or `NO_WINNER`.
         budget_recommendation: int32 [B], the best guess (`Space.recommend`) after that many comparisons.
+        stopping_cost: float32 [D], what the comparisons until the stop have cost, or those until now while the run goes
+            on; None where nothing is known of costs.
     """
 
     stopping_time: jax.Array
     recommendation: jax.Array
     budget_recommendation: jax.Array
+    stopping_cost: jax.Array | None = None
+
+
+class Spending(NamedTuple):
+    """Of a replication where comparisons have costs.
+
+    Attributes:
+        costs: [K, K], those of `Plan`, as the procedure numbers the policies.
+        total: [2], what has been spent, in two floats.
+    """
+
+    costs: jax.Array
+    total: jax.Array
 
 
 class Identity(NamedTuple):
@@ -82,6 +103,7 @@ class Replication(NamedTuple):
         statistics: what the procedure knows.
         sampler, stopping: their own states.
         outcome: what has been decided so far.
+        spending: what it has cost; None where nothing is known of costs.
     """
 
     identity: Identity
@@ -89,6 +111,7 @@ class Replication(NamedTuple):
     sampler: State
     stopping: State
     outcome: Outcome
+    spending: Spending | None = None
 
 
 def parts(procedure: Procedure, plan: Plan) -> list[Plan]:
@@ -109,11 +132,13 @@ def identify(num_policies: int, root: jax.Array, replication: jax.Array) -> Iden
     return Identity(key, jax.random.permutation(jax.random.fold_in(key, 0), policies))
 
 
-def posed(procedure: Procedure, plan: Plan) -> Problem:
-    """The problem with its arrays: the design, and what the procedure is told (then the plan has just one of these)."""
+def posed(procedure: Procedure, plan: Plan, spending: Spending | None = None) -> Problem:
+    """The problem with its arrays: the design, the costs, and what the procedure is told (then the plan has just one of
+    these)."""
+    costs = None if spending is None else spending.costs
     budget = plan.budgets[0] if procedure.sampler.told else None
     nats = plan.nats[0] if procedure.stopping.told else None
-    return dataclasses.replace(procedure.problem, design=plan.design, budget=budget, nats=nats)
+    return dataclasses.replace(procedure.problem, design=plan.design, costs=costs, budget=budget, nats=nats)
 
 
 def numbers(procedure: Procedure, identity: Identity) -> jax.Array:
@@ -125,7 +150,8 @@ def numbers(procedure: Procedure, identity: Identity) -> jax.Array:
 
 def start(procedure: Procedure, plan: Plan, identity: Identity, idle: jax.Array) -> Replication:
     """The state before the first comparison. An `idle` replication is over already."""
-    problem = posed(procedure, plan)
+    spending = _unspent(procedure, plan, identity)
+    problem = posed(procedure, plan, spending)
     # At its limit from the start, nothing of an idle replication is counted or decided.
     spent = jnp.where(idle, plan.max_comparisons, 0)
     deltas, budgets = plan.winner_thresholds.shape[0], plan.budgets.shape[0]
@@ -138,8 +164,17 @@ def start(procedure: Procedure, plan: Plan, identity: Identity, idle: jax.Array)
             stopping_time=jnp.full(deltas, CENSORED, jnp.int32),
             recommendation=jnp.full(deltas, CENSORED, jnp.int32),
             budget_recommendation=jnp.full(budgets, CENSORED, jnp.int32),
+            stopping_cost=None if spending is None else jnp.zeros(deltas, spending.total.dtype),
         ),
+        spending=spending,
     )
+
+
+def _unspent(procedure: Procedure, plan: Plan, identity: Identity) -> Spending | None:
+    if plan.costs is None:
+        return None
+    own = numbers(procedure, identity)
+    return Spending(plan.costs[own[:, None], own[None]], jnp.zeros(2, plan.costs.dtype))
 
 
 def finished(plan: Plan, replication: Replication) -> jax.Array:
@@ -170,25 +205,37 @@ def step(
     first, second, sampler = choose(procedure, plan, rep, drawn)
     numbering = numbers(procedure, rep.identity)
     true_first, true_second = vectors.take(numbering, first), vectors.take(numbering, second)
-    won = bits < vectors.take(plan.chances, true_first, true_second)
-    rep = settle(procedure, plan, rep._replace(sampler=sampler), first, second, won)
+    chance = vectors.take(plan.chances, true_first, true_second)
+    # Bits below the chance wrap around to beyond all ties.
+    tied = None if plan.ties is None else bits - chance < vectors.take(plan.ties, true_first, true_second)
+    if rep.spending is not None:
+        costs, total = rep.spending
+        total = jnp.stack(vectors.accumulate(total[0], total[1], vectors.take(costs, first, second)))
+        rep = rep._replace(spending=Spending(costs, total))
+    rep = settle(procedure, plan, rep._replace(sampler=sampler), first, second, bits < chance, tied)
     counted = _within(plan, rep) & jnp.all(rep.outcome.stopping_time[-1:] < 0)
     return decide(procedure, plan, rep), (true_first, true_second, counted)
 
 
 def choose(procedure: Procedure, plan: Plan, rep: Replication, drawn: Any) -> tuple[jax.Array, jax.Array, State]:
     """The pair to be compared next, as the procedure numbers them, and the sampler's state after the choice."""
-    problem = posed(procedure, plan)
+    problem = posed(procedure, plan, rep.spending)
     evidence = procedure.stopping.evidence(problem, rep.stopping, rep.statistics)
     return procedure.sampler.select(problem, drawn, rep.statistics, evidence, rep.sampler)
 
 
 def settle(
-    procedure: Procedure, plan: Plan, rep: Replication, first: jax.Array, second: jax.Array, won: jax.Array
+    procedure: Procedure,
+    plan: Plan,
+    rep: Replication,
+    first: jax.Array,
+    second: jax.Array,
+    won: jax.Array,
+    tied: jax.Array | None = None,
 ) -> Replication:
     """The state once `first` has been compared with `second`, before anything is decided."""
     problem, (_, _, stopping, space) = posed(procedure, plan), procedure
-    statistics, state = compared(space, stopping, problem, (rep.statistics, rep.stopping), first, second, won)
+    statistics, state = compared(space, stopping, problem, (rep.statistics, rep.stopping), first, second, won, tied)
     return rep._replace(statistics=statistics, stopping=state)
 
 
@@ -199,7 +246,7 @@ def decide(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
 
 def refresh(procedure: Procedure, plan: Plan, rep: Replication) -> Replication:
     """What is brought up to date only every `Space.period` comparisons: estimate, evidence, design, decision."""
-    problem, (_, sampler, stopping, space) = posed(procedure, plan), procedure
+    problem, (_, sampler, stopping, space) = posed(procedure, plan, rep.spending), procedure
     if space.refresh is None:
         return rep
     statistics, state = refreshed(space, stopping, problem, (rep.statistics, rep.stopping))
@@ -237,7 +284,12 @@ def _decide(procedure: Procedure, plan: Plan, rep: Replication) -> Outcome:
     absent = verdict.absence >= plan.absence_thresholds
     now = (rep.outcome.stopping_time < 0) & (named | absent) & _within(plan, rep)
     recommendation = jnp.where(named, vectors.take(numbering, verdict.winner), NO_WINNER)
+    cost = rep.outcome.stopping_cost
+    if rep.spending is not None and cost is not None:
+        running = (rep.outcome.stopping_time < 0) & _within(plan, rep)
+        cost = jnp.where(running, jnp.sum(rep.spending.total), cost)
     return rep.outcome._replace(
         stopping_time=jnp.where(now, statistics.t, rep.outcome.stopping_time),
         recommendation=jnp.where(now, recommendation, rep.outcome.recommendation),
+        stopping_cost=cost,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -24,11 +25,12 @@ class Level:
         replications: all of them; the error rate counts censored ones as no error.
         error_rate, error_low, error_high: errors / replications with its exact 95 % interval.
         censored: share of replications that reached the comparison limit undecided.
-        mean, mean_low, mean_high: mean stopping time in comparisons with its 95 % interval; censored runs
-            enter at the limit, so with any censoring these are lower bounds.
+        mean, mean_low, mean_high: mean stopping time with its 95 % interval; censored runs enter at the limit, so with
+            any censoring these are lower bounds.
         median: of the stopping time (censored runs at the limit).
         ratio: mean / (T* log(1 / delta)), None where there is no T* (see `Result.time`) or none certified.
-        bound: T* kl(delta, 1 - delta), comparisons, with the certified lower end of T*; None where there is no T*.
+        bound: T* kl(delta, 1 - delta) with the certified lower end of T*; None where there is no T*.
+        unit: of mean, median and bound: "comparisons", or "cost" where comparisons have costs.
     """
 
     delta: float
@@ -44,6 +46,7 @@ class Level:
     median: float
     ratio: float | None
     bound: float | None
+    unit: Literal["comparisons", "cost"] = "comparisons"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,14 @@ class Result:
     Attributes:
         model, assume, sampler, stopping, existence, deltas, budgets, max_comparisons, seed: what was run; `assume` is
             the policy space that the procedure assumed.
-        time: T*, comparisons per nat, over the assumed space; None where the model has no Condorcet winner or lies
-            outside of that space.
+        time: T*, comparisons per nat (where there are `costs`, units of cost per nat), over the assumed space; None
+            where the model has no Condorcet winner or lies outside of that space.
         certified: at most T*, by the certificate of its solver (0 where it has none); None likewise.
         proportions: float64 [K, K] upper triangle, the optimal proportions; None likewise.
+        costs: float64 [K, K], what a comparison of each pair costs; None where it was not said.
         stopping_time: int64 [R, D] comparisons, -1 where the limit came first (censored).
+        stopping_cost: float64 [R, D], what they cost, to 1e-7 of it; until the limit where censored. None without
+            costs.
         recommendation: int64 [R, D], a policy; -1 where censored; -2 where the absence of a winner was certified.
         budget_recommendation: int64 [R, B], the least refuted policy after that many comparisons.
         counts: float64 [K, K] upper triangle, mean comparisons of each pair until the stop at the last delta.
@@ -80,7 +86,9 @@ class Result:
     time: float | None
     certified: float | None
     proportions: np.ndarray | None
+    costs: np.ndarray | None
     stopping_time: np.ndarray
+    stopping_cost: np.ndarray | None
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
     counts: np.ndarray
@@ -115,13 +123,18 @@ class Result:
         """One `Level` per delta."""
         errors = self.errors().sum(axis=0)
         return tuple(
-            self._level(delta, self.stopping_time[:, index], int(errors[index]))
+            self._level(delta, self.stopping_time[:, index], self._spent(index), int(errors[index]))
             for index, delta in enumerate(self.deltas)
         )
 
-    def _level(self, delta: float, stopping_time: np.ndarray, errors: int) -> Level:
+    def _spent(self, index: int) -> np.ndarray:
+        """[R], comparisons until the stop at a delta, or what they cost; until the limit where censored."""
+        if self.stopping_cost is not None:
+            return self.stopping_cost[:, index]
+        return np.where(self.stopping_time[:, index] < 0, self.max_comparisons, self.stopping_time[:, index])
+
+    def _level(self, delta: float, stopping_time: np.ndarray, spent: np.ndarray, errors: int) -> Level:
         censored = stopping_time < 0
-        spent = np.where(censored, self.max_comparisons, stopping_time)
         low, high = clopper_pearson(errors, len(spent), 0.95)
         mean, mean_low, mean_high = mean_interval(spent, 0.95)
         return Level(
@@ -138,4 +151,5 @@ class Result:
             median=float(np.median(spent)),
             ratio=None if self.time is None or not self.certified else mean / (-self.time * float(np.log(delta))),
             bound=None if self.certified is None else self.certified * confidence_divergence(delta),
+            unit="comparisons" if self.costs is None else "cost",
         )

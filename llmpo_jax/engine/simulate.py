@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     existence: Existence
     assume: SpaceName | None
     features: ArrayLike | None
+    costs: ArrayLike | None
     seed: Whole
     first_replication: Whole
     progress: Progress | bool | None
@@ -71,6 +72,7 @@ def simulate(  # pyright: ignore[reportInconsistentOverload]
     existence: Existence = "assumed",
     assume: SpaceName | None = None,
     features: ArrayLike | None = None,
+    costs: ArrayLike | None = None,
     seed: Whole = 0,
     first_replication: Whole = 0,
     progress: Progress | bool | None = None,
@@ -95,6 +97,10 @@ def simulate(  # pyright: ignore[reportInconsistentOverload]
             and where `features` are given. A model outside of the assumed space voids the guarantee: to be studied.
         features: [K, d], what the structured procedure takes the features to be. By default those of
             `LinearBradleyTerry`; one-hot for `BradleyTerry`. Only their differences matter, not their units or basis.
+        costs: what a comparison costs, in any unit: [K] by policy, so that a pair costs the sum of its two, or [K, K]
+            by pair, symmetric. The procedure is told (`llm-po` then chooses by information per cost), and means, bound
+            and ratios of the result are in units of cost. Budgets and `max_comparisons` stay numbers of comparisons,
+            the ties of an `llmpo_jax.Tied` model among them.
         seed: of all randomness.
         first_replication: number of the first replication, to extend an earlier run with the same seed.
         progress: True for a bar, in a terminal or a notebook; or a function of one's own, called as
@@ -117,7 +123,7 @@ def simulate(  # pyright: ignore[reportInconsistentOverload]
     first = whole("first_replication", first_replication, 0, LARGEST_NUMBER - settings.replications)
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise ValueError(f"progress = {shown(progress)}, expected True, False or a function of two counts")
-    prepared = prepare(given(model), sampler, stopping, settings, assume, features)
+    prepared = prepare(given(model), sampler, stopping, settings, assume, features, costs)
     numbers = range(first, first + settings.replications)
     if progress is not True:
         return result(prepared, run(prepared.procedure, prepared.plan, numbers, progress or None))
@@ -142,7 +148,9 @@ def result(prepared: Prepared, arrays: Arrays) -> Result:
         time=prepared.time,
         certified=prepared.certified,
         proportions=prepared.proportions,
+        costs=prepared.costs,
         stopping_time=arrays.stopping_time,
+        stopping_cost=None if prepared.costs is None else arrays.stopping_cost,
         recommendation=arrays.recommendation,
         budget_recommendation=arrays.budget_recommendation,
         counts=arrays.counts.sum(axis=0) / settings.replications,

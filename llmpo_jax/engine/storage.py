@@ -28,7 +28,7 @@ from llmpo_jax.engine import chunks
 from llmpo_jax.engine.chunks import Identity
 from llmpo_jax.engine.workers import Arrays
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 _WRITTEN = ("table.parquet", "pairs.parquet", "summary.csv", "figures", "chunks", MANIFEST)

@@ -24,15 +24,16 @@ from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.tables import write_tables
 from llmpo_jax.engine.workers import Arrays, Progress, chunk_size, layout, stream
 from llmpo_jax.machine import cores
-from llmpo_jax.spaces import space, told_nothing
+from llmpo_jax.spaces import space
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What a study is asked to do. `sources` are instances or files as in `llmpo_jax.models.load`.
 
-    `samplers` or `stopping` may be empty, for all samplers of a source's policy space and for its usual rules; `assume`
-    and `features` (a file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`.
+    `samplers` or `stopping` may be empty, for the usual ones of a source's policy space; `assume` and `features` (a
+    file) are as in `llmpo_jax.simulate`; `columns` as in `llmpo_jax.models.load`, `ties` (a number or a file) as in
+    `llmpo_jax.models.with_ties` and `costs` (a file) as in `llmpo_jax.models.load_costs`.
     """
 
     sources: tuple[str, ...]
@@ -47,6 +48,8 @@ class Arguments:
     assume: str | None = None
     features: str | None = None
     columns: str | None = None
+    ties: str | None = None
+    costs: str | None = None
 
     @functools.cached_property
     def loaded(self) -> list[models.Source]:
@@ -55,7 +58,8 @@ class Arguments:
         Raises:
             ValueError, OSError: one cannot be read.
         """
-        return [models.load(source, self.columns) for source in self.sources]
+        sources = [models.load(source, self.columns) for source in self.sources]
+        return sources if self.ties is None else [models.with_ties(source, self.ties) for source in sources]
 
 
 @dataclass(frozen=True)
@@ -92,23 +96,22 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
     cells = []
     for source in sources:
         features = models.features_for(source.model, arguments.features) if arguments.features else None
+        costs = models.load_costs(arguments.costs, source.model) if arguments.costs else None
         assumed = arguments.assume or ("structured" if arguments.features else default_space(source.model))
         for sampler in arguments.samplers or _usual_samplers(source.model, assumed, settings):
             for stopping in arguments.stopping or USUAL_STOPPING:
-                cells.append(Cell(source, prepare(source.model, sampler, stopping, settings, assumed, features)))
+                prepared = prepare(source.model, sampler, stopping, settings, assumed, features, costs)
+                cells.append(Cell(source, prepared))
     return cells
 
 
 USUAL_STOPPING = ("e-process", "stylised")
 
 
-def _usual_samplers(model: models.PreferenceModel, assumed: str, settings: Settings) -> tuple[str, ...]:
-    """All samplers of a space, without the oracle where the model is not known to have an optimum in that space, and
-    without those that are told their budget where there is none."""
-    known = assumed == default_space(model)
-    registry = space(assumed).samplers
-    names = registry.names() if settings.budgets else told_nothing(registry)
-    return tuple(name for name in names if known or not registry.get(name).oracle)
+def _usual_samplers(model: models.PreferenceModel, assumed: str) -> tuple[str, ...]:
+    """The usual samplers of a space, without the oracle where the model is not known to have an optimum in it."""
+    known, chosen = assumed == default_space(model), space(assumed)
+    return tuple(name for name in chosen.usual if known or not chosen.samplers.get(name).oracle)
 
 
 def _check_once(arguments: Arguments) -> None:
@@ -185,7 +188,8 @@ def _begun(
     if processes.is_first():
         try:
             asked = _plain(arguments)
-            files = file_facts([*arguments.sources, *([arguments.features] if arguments.features else [])])
+            beside = (arguments.features, arguments.ties, arguments.costs)
+            files = file_facts([*arguments.sources, *(path for path in beside if path)])
             facts = {**machine_facts(), "files": files, "import": imported}
             facts["chunk"] = chunk_size() * jax.process_count()
             held.enter_context(folder.held())

@@ -27,8 +27,9 @@ def statements(source: models.Source, result: Result) -> pl.DataFrame:
     """One row per statement: replication x delta, then replication x budget.
 
     Columns: source, sampler, stopping, replication, delta (null at a budget), budget (null at a delta), comparisons
-    (stopping time or budget; null where censored), recommendation (policy name; null where censored), correct
-    (null where censored).
+    (stopping time or budget; null where censored), cost (of the comparisons until the stop, or until the limit where
+    censored; null at a budget, and where nothing is known of costs), recommendation (policy name; null where
+    censored), correct (null where censored).
     """
     names = models.policy_names(source.model)
     spent = np.broadcast_to(np.array(result.budgets, np.int64), result.budget_recommendation.shape)
@@ -37,8 +38,10 @@ def statements(source: models.Source, result: Result) -> pl.DataFrame:
     replications = len(result.stopping_time)
     levels = pl.Series("delta", np.tile(np.array(result.deltas, float), replications))
     budgets = pl.Series("budget", np.tile(np.array(result.budgets, np.int64), replications))
-    both = pl.concat([at_deltas.with_columns(levels), at_budgets.with_columns(budgets)], how="diagonal")
-    columns = ("replication", "delta", "budget", "comparisons", "recommendation", "correct")
+    costs = pl.lit(None, pl.Float64) if result.stopping_cost is None else pl.Series(result.stopping_cost.ravel())
+    at_deltas, at_budgets = at_deltas.with_columns(levels, costs.alias("cost")), at_budgets.with_columns(budgets)
+    both = pl.concat([at_deltas, at_budgets], how="diagonal")
+    columns = ("replication", "delta", "budget", "comparisons", "cost", "recommendation", "correct")
     return _labelled(source, result, both.select(columns))
 
 

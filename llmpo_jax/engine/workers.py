@@ -27,16 +27,20 @@ Progress = Callable[[int, int], None]
 """Called as `progress(finished replications, comparisons made)` after every segment."""
 
 
-_OUTCOME = ("stopping_time", "recommendation", "budget_recommendation")
+_OUTCOME = ("stopping_time", "recommendation", "budget_recommendation", "stopping_cost")
 
 
 @dataclass
 class Arrays:
-    """What comes out of a run: see `Result`; `counts` are sums over groups of replications, int64 [GROUPS, K, K]."""
+    """What comes out of a run: see `Result`; `counts` are sums over groups of replications, int64 [GROUPS, K, K].
+
+    `stopping_cost` is zero where nothing is known of costs.
+    """
 
     stopping_time: np.ndarray
     recommendation: np.ndarray
     budget_recommendation: np.ndarray
+    stopping_cost: np.ndarray
     counts: np.ndarray
     simulated: int
 
@@ -161,6 +165,7 @@ class _Queue:
                 stopping_time=np.full((len(chunk), deltas), CENSORED, np.int64),
                 recommendation=np.full((len(chunk), deltas), CENSORED, np.int64),
                 budget_recommendation=np.full((len(chunk), budgets), CENSORED, np.int64),
+                stopping_cost=np.zeros((len(chunk), deltas)),
                 counts=np.zeros((GROUPS, k, k), np.int64),
                 simulated=0,
             )
@@ -247,15 +252,14 @@ class _Queue:
             self._arrays[min(self._oldest, len(self._arrays) - 1)].simulated += simulated
             self._simulated += simulated
 
-    def put(self, positions: np.ndarray, outcome: tuple[np.ndarray, ...]) -> None:
-        """Store the outcomes of finished replications (arrays with the lanes in front)."""
+    def put(self, positions: np.ndarray, outcome: dict[str, np.ndarray]) -> None:
+        """Store the outcomes of finished replications (arrays of `Outcome` with the lanes in front, by name)."""
         with self._changed:
             for index in np.unique(self._chunk[positions]):
                 mine = self._chunk[positions] == index
                 rows = positions[mine] - (self._ends[index] - len(self._arrays[index].stopping_time))
-                self._arrays[index].stopping_time[rows] = outcome[0][mine]
-                self._arrays[index].recommendation[rows] = outcome[1][mine]
-                self._arrays[index].budget_recommendation[rows] = outcome[2][mine]
+                for name, values in outcome.items():
+                    getattr(self._arrays[index], name)[rows] = values[mine]
                 self._left[index] -= len(rows)
                 if not self._left[index]:
                     self._complete.append(int(index))
@@ -290,7 +294,8 @@ def _work(queue: _Queue, procedure: Procedure, plan: Plan, program: lanes_module
         done = over & (positions >= 0)
         queue.count(np.asarray(counts), lanes_module.SEGMENT * num_lanes)
         if done.any():
-            queue.put(positions[done], tuple(np.asarray(x)[done] for x in lanes.outcome))
+            outcome = {name: x for name, x in lanes.outcome._asdict().items() if x is not None}
+            queue.put(positions[done], {name: np.asarray(x)[done] for name, x in outcome.items()})
         queue.report()
         positions = np.where(over, -1, positions)
         free = over

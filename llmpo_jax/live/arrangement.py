@@ -64,13 +64,12 @@ class Arrangement:
             object.__setattr__(self, name, value)
         one_of("presentation", self.presentation, PRESENTATIONS)
         one_of("existence", self.existence, EXISTENCE)
-        if self.space.samplers.get(self.sampler).told:
-            raise ValueError(
-                f"sampler = {self.sampler!r} is told its budget, expected one that runs until it is stopped"
-            )
         if self.space.samplers.get(self.sampler).oracle:
             raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
-        self.space.stopping.get(self.stopping)
+        if self.space.samplers.get(self.sampler).told:
+            raise ValueError(f"sampler = {self.sampler!r} is told its budget, expected one that may stop at any time")
+        if self.space.stopping.get(self.stopping).told:
+            raise ValueError(f"stopping = {self.stopping!r} weighs no evidence, expected a rule that does")
         if self.features is None:
             return
         if self.existence != "assumed":

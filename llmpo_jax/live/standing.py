@@ -74,7 +74,6 @@ def _left(arrangement: Arrangement, conclusion: Conclusion, tally: Tally, decide
     """Comparisons still to be made, ties included; None where nothing can be said (`llmpo_jax.theory.remaining`)."""
     if arrangement.features is not None:
         left = remaining.at_this_pace(conclusion.decided, conclusion.evidence, conclusion.threshold)
-    else:
-        missing = conclusion.threshold - conclusion.refutation
-        left = remaining.until_refuted(tally.wins, missing, conclusion.leader)
-    return None if left is None else remaining.with_ties(left, decided, ties)
+        return None if left is None else remaining.with_ties(left, decided, ties)
+    missing = conclusion.threshold - conclusion.refutation
+    return remaining.until_refuted(tally.wins, tally.ties, missing, conclusion.leader)

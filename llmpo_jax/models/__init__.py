@@ -13,6 +13,7 @@ from llmpo_jax.models.features import (
 )
 from llmpo_jax.models.given import condorcet_winner, given, win_probabilities
 from llmpo_jax.models.linear import LinearBradleyTerry
+from llmpo_jax.models.pairs import pair_costs
 from llmpo_jax.models.preference import (
     BradleyTerry,
     PreferenceModel,
@@ -24,6 +25,8 @@ from llmpo_jax.models.preference import (
 )
 from llmpo_jax.models.reading import read_battles, read_matrix
 from llmpo_jax.models.sources import Source, load
+from llmpo_jax.models.tied import Tied, tie_probabilities, untied
+from llmpo_jax.models.ties_and_costs import load_costs, load_ties, tied_rates, with_ties
 
 __all__ = [
     "Battles",
@@ -33,6 +36,7 @@ __all__ = [
     "PreferenceModel",
     "Source",
     "Tabular",
+    "Tied",
     "align_features",
     "condorcet_winner",
     "empirical_model",
@@ -44,11 +48,18 @@ __all__ = [
     "identify_features",
     "instances",
     "load",
+    "load_costs",
+    "load_ties",
     "num_policies",
     "one_hot",
+    "pair_costs",
     "policy_names",
     "read_battles",
     "read_features",
     "read_matrix",
+    "tie_probabilities",
+    "tied_rates",
+    "untied",
     "win_probabilities",
+    "with_ties",
 ]

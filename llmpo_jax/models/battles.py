@@ -16,6 +16,9 @@ Pair = tuple[int, int]
 
 SHOWN_PAIRS = 5
 
+_POOLED = 10
+"""Comparisons, for `tie_shares`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Battles:
@@ -56,6 +59,12 @@ class Battles:
     def decided(self) -> np.ndarray:
         """`decided[i, j]`: comparisons that i won against j, ties left out, [K, K] int."""
         return self._sums((self.outcome == 1).astype(np.int64)) + self._sums((self.outcome == 0).astype(np.int64)).T
+
+    @property
+    def ties(self) -> np.ndarray:
+        """Comparisons of each pair that ended in a tie, [K, K] int, symmetric."""
+        ties = self._sums((self.outcome == 0.5).astype(np.int64))
+        return ties + ties.T
 
     @property
     def leaning(self) -> int:
@@ -107,6 +116,26 @@ def drawn(battles: Battles, seed: int) -> Battles:
     chance = np.random.default_rng(seed).random(len(battles.outcome))
     verdict = np.where(_leaning(battles.outcome), chance < battles.outcome, battles.outcome)
     return replace(battles, outcome=verdict)
+
+
+def without_ties(battles: Battles) -> Battles:
+    """The comparisons of a log that did not end in a tie."""
+    kept = battles.outcome != 0.5
+    first, second, outcome = (values[kept] for values in (battles.first, battles.second, battles.outcome))
+    return replace(battles, first=first, second=second, outcome=outcome)
+
+
+def tie_shares(counts: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """The chance that a comparison of each pair ends in a tie, an estimate, [K, K], symmetric, diagonal 0.
+
+    The record of each pair begins with `_POOLED` comparisons at the share of ties of all pairs together, so that this
+    share stands where a pair has few of its own, and with one decided comparison for all, so that none is 1.
+
+    Args:
+      counts: comparisons of each pair, [K, K], symmetric. ties: those of them that ended in a tie.
+    """
+    pooled = np.triu(ties, 1).sum() / (np.triu(counts, 1).sum() + 1)
+    return np.where(np.eye(len(counts), dtype=bool), 0, (ties + _POOLED * pooled) / (counts + _POOLED))
 
 
 def _leaning(outcome: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from llmpo_jax.brief import brief, few
 from llmpo_jax.models.linear import LinearBradleyTerry, check_features
 from llmpo_jax.models.preference import BradleyTerry, PreferenceModel, policy_names
 from llmpo_jax.models.reading import Row, number, read_sheet
+from llmpo_jax.models.tied import untied
 
 SHOWN_NAMES = 5
 
@@ -128,11 +129,12 @@ def identify_features(model: PreferenceModel, features: np.ndarray | None = None
       ValueError: features of another shape or as `identified`, or none for a model that has none of its own.
     """
     if features is None:
-        if isinstance(model, BradleyTerry):
+        own = untied(model)
+        if isinstance(own, BradleyTerry):
             return one_hot(model.num_policies)
-        if not isinstance(model, LinearBradleyTerry):
+        if not isinstance(own, LinearBradleyTerry):
             raise ValueError("the model has no features, expected features [K, d] with assume = 'structured'")
-        features = np.asarray(model.features)
+        features = np.asarray(own.features)
     shape = np.shape(features)
     if len(shape) != 2 or shape[0] != model.num_policies:
         raise ValueError(f"features has shape {shape}, expected one row for each of the {model.num_policies} policies")
@@ -154,12 +156,13 @@ def features_for(model: PreferenceModel, path: str | os.PathLike[str]) -> np.nda
 
 
 def read_features(
-    path: str | os.PathLike[str], policies: Sequence[str] | None = None
+    path: str | os.PathLike[str], policies: Sequence[str] | None = None, what: str = "features"
 ) -> tuple[tuple[str, ...] | None, np.ndarray]:
     """A table with one row per policy: its name, then its features.
 
     The first row may be a header: it has something else than a number after its first cell. A file of numbers alone
-    has names in its first column where `policies` are given, which may be called by numbers, and none where not.
+    has names in its first column where `policies` are given, which may be called by numbers, and none where not. What
+    the numbers are is said by `what`, for messages.
 
     Returns:
       The names, or None, and the features [K, d].
@@ -176,9 +179,7 @@ def read_features(
     rows = rows[header:]
     _check_named(path, rows, policies if named else None)
     if len(rows) < 2 or width < 1 + named:
-        raise ValueError(
-            f"{path}: too little, expected at least 2 rows, one per policy, with its name and its features"
-        )
+        raise ValueError(f"{path}: too little, expected at least 2 rows, one per policy, with its name and its {what}")
     names: list[str] = []
     features = np.empty((len(rows), width - named))
     for index, (line, cells) in enumerate(rows):
@@ -203,7 +204,9 @@ def _check_named(path: str | os.PathLike[str], rows: list[Row], policies: Sequen
         raise ValueError(f"{path}: no names of policies in the first column, expected {few(policies, SHOWN_NAMES)}")
 
 
-def align_features(names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str]) -> np.ndarray:
+def align_features(
+    names: Sequence[str] | None, features: np.ndarray, policies: Sequence[str], what: str = "features"
+) -> np.ndarray:
     """The rows of `features` in the order of `policies` [K]; rows of other policies are left out.
 
     Raises:
@@ -218,5 +221,5 @@ def align_features(names: Sequence[str] | None, features: np.ndarray, policies: 
     row = {name: index for index, name in enumerate(names)}
     missing = [policy for policy in policies if policy not in row]
     if missing:
-        raise ValueError(f"no features for {few(missing, SHOWN_NAMES)}, expected a row for every policy")
+        raise ValueError(f"no {what} for {few(missing, SHOWN_NAMES)}, expected a row for every policy")
     return features[[row[policy] for policy in policies]]

@@ -32,7 +32,8 @@ def summary_table(rows: pl.DataFrame) -> Listing:
     """
     ratios = rows.height > 0 and not rows["ratio"].is_null().all()
     censored = rows.height > 0 and bool((rows["censored"] > 0).any())
-    headers = [("stopping rule, δ\n  sampler", False), ("comparisons, mean\n± 95 %", True)]
+    unit = rows["unit"].first() if rows.height else "comparisons"
+    headers = [("stopping rule, δ\n  sampler", False), (f"{unit}, mean\n± 95 %", True)]
     headers += [("ratio to\nT*log(1/δ)", True)] if ratios else []
     headers += [("errors, %\n(95 % interval)", True)]
     headers += [("censored", True)] if censored else []
@@ -93,7 +94,8 @@ def _caption(rows: pl.DataFrame, censored: bool) -> str:
     """What the marks in the table mean, those that occur."""
     notes = []
     if any(_smallest(group) for group in _groups(rows)):
-        notes.append(f"{SMALLEST} fewest comparisons at this stopping rule and δ")
+        least = "least cost" if rows["unit"].first() == "cost" else "fewest comparisons"
+        notes.append(f"{SMALLEST} {least} at this stopping rule and δ")
     if rows.height and (rows["error_low"] > rows["delta"]).any():
         notes.append(f"{EXCEEDS} errs more often than δ allows")
     if censored:

@@ -39,13 +39,19 @@ def banded(rates: pl.DataFrame) -> list[str]:
 
 
 def correct_selection(findings: Findings, width: str) -> Drawing | None:
-    """Probability of correct selection against budget; None without budgets or without a winner to select."""
+    """Probability of correct selection against budget; None without budgets or without a winner to select.
+
+    A panel for each stopping rule but those that are told their level: no budget is asked of them.
+    """
     if not findings.budgets or not findings.has_winner:
         return None
     rates = selection_rates(findings)
+    rules = [rule for rule in findings.rules if rule in rates["stopping"]]
+    if not rules:
+        return None
     bands = banded(rates)
-    figure, panels = style.new_figure(findings.rules, width, _height(findings))
-    for panel, rule in zip(panels, findings.rules, strict=True):
+    figure, panels = style.new_figure(rules, width, _height(findings))
+    for panel, rule in zip(panels, rules, strict=True):
         _selection_lines(panel, rates.filter(pl.col("stopping") == rule), findings, bands)
     shown = [*rates["rate"], *rates.filter(pl.col("sampler").is_in(bands))["low"]]
     panels[0].set_ylim(math.floor(10 * min(shown)) / 10 - 0.02, 1.02)
@@ -53,7 +59,7 @@ def correct_selection(findings: Findings, width: str) -> Drawing | None:
     style.label_axes(panels, "budget [comparisons]", "probability of correct selection")
     label_ends(
         figure,
-        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, findings.rules, strict=True)},
+        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, rules, strict=True)},
     )
     caption = (
         f"Probability of correct selection against the budget ({findings.setting}). "
@@ -118,11 +124,12 @@ def ratio(findings: Findings, width: str) -> Drawing | None:
     top = 1.3 * max(1.0, float(_scaled_interval(findings.summary)[1].max()))
     panels[0].set_ylim(bottom, top)
     style.log_ticks(panels[0].yaxis, bottom, top, _height(findings) - 0.5)
-    style.label_axes(panels, "error level δ", "mean stopping time / (T* log(1/δ))")
+    spent = "cost" if findings.unit == "cost" else "stopping time"
+    style.label_axes(panels, "error level δ", f"mean {spent} / (T* log(1/δ))")
     label_ends(figure, {panel: _ratio_ends(findings, rule) for panel, rule in zip(panels, findings.rules, strict=True)})
     cut = (findings.summary["censored"] > 0).any()
     caption = (
-        f"Mean stopping time in units of T* log(1/δ), against the error level δ ({findings.setting}). "
+        f"Mean {spent} in units of T* log(1/δ), against the error level δ ({findings.setting}). "
         "Bars: 95 % Student intervals of the mean. Grey: below the lower bound T* kl(δ, 1-δ), which no procedure with "
         "an error probability of at most δ can beat; it tends to the line at 1 as δ tends to 0. "
         + (f"Hollow: some runs were cut at {findings.max_comparisons:,} comparisons, at least this. " if cut else "")

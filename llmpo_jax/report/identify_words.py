@@ -78,7 +78,7 @@ def log_in_words(battles: Battles, structured: bool = False) -> list[str]:
     meaning = (
         "Ties are left out; the others are taken to follow a linear Bradley-Terry model of the features."
         if structured
-        else "A tie counts as a fair coin flip: half a win for each, and no evidence."
+        else "A tie is no evidence, and counts as half a win for each in the table of strengths."
     )
     lines = [f"{len(battles.first):,} comparisons of {len(names)} policies, {ties:,} of them ties. {meaning}"]
     if battles.leaning:
@@ -219,10 +219,11 @@ def replay_in_words(found: Identification) -> str:
         bound = "the win rates lie outside of the linear model"
     else:
         bound = f"the lower bound is {at_least(summary.bound)}" if summary.bound > 0 else "no lower bound is certified"
+    ties = ", ties included" if (battles.outcome == 0.5).any() else ""
     sentence = (
-        f"Replaying the log as the simulator, LLM-PO would have needed {count(summary.mean)} comparisons on average "
-        f"(95 % interval {count(summary.mean_low)} to {count(summary.mean_high)}, {summary.replications} replications; "
-        f"{bound})"
+        f"Replaying the log as the simulator{ties}, LLM-PO would have needed {count(summary.mean)} comparisons on "
+        f"average (95 % interval {count(summary.mean_low)} to {count(summary.mean_high)}, {summary.replications} "
+        f"replications; {bound})"
     )
     if summary.censored:
         sentence += (

@@ -46,16 +46,18 @@ def stopping_time(findings: Findings, width: str) -> Drawing | None:
     panels[0].set_yticks(range(len(findings.samplers)), findings.samplers)
     panels[0].set_ylim(len(findings.samplers) - 0.4, -0.6)
     style.log_ticks(panels[0].xaxis, *panels[0].get_xlim(), style.across(panels[0], findings.samplers))
-    style.label_axes(panels, f"comparisons until the stop at δ = {delta:g}")
+    style.label_axes(panels, f"{findings.unit} until the stop at δ = {delta:g}")
     style.legend_above(figure, handles)
     shown = min(findings.replications, SHOWN_RUNS)
+    entered = "that" if findings.unit == "comparisons" else "what these cost"
     caption = (
-        f"Comparisons until the stop at δ = {delta:g} ({findings.setting}). "
+        f"{findings.unit.capitalize()} until the stop at δ = {delta:g} ({findings.setting}). "
         f"Dots: {'every run' if shown == findings.replications else f'the first {shown} runs'}. "
         "Boxes: the middle half of the runs, with the median; lines: from the 5 % to the 95 % quantile. "
         + (f"Dashed: the lower bound of the mean, T* kl(δ, 1-δ) = {bound:,.0f}. " if bound is not None else "")
         + (
-            f"Runs cut at {findings.max_comparisons:,} comparisons enter with that; hollow: the mean is at least this. "
+            f"Runs cut at {findings.max_comparisons:,} comparisons enter with {entered}; hollow: the mean is at least "
+            "this. "
             if cut
             else ""
         )
@@ -69,13 +71,15 @@ def _stopping_rows(panel: Axes, runs: pl.DataFrame, levels: pl.DataFrame, findin
     panel.use_sticky_edges = False  # else a box at the limit ends the axis
     limit = findings.max_comparisons
     for row, (sampler, look) in enumerate(style.sampler_styles(findings.samplers).items()):
-        times = runs.filter(pl.col("sampler") == sampler).sort("replication")["comparisons"]
-        low, first, middle, third, high = np.quantile(times.fill_null(limit).to_numpy(), _QUANTILES)
+        mine = runs.filter(pl.col("sampler") == sampler).sort("replication")
+        # Of runs that were cut, only the cost stands in the table.
+        spent = mine[findings.unit].fill_null(limit)
+        low, first, middle, third, high = np.quantile(spent.to_numpy(), _QUANTILES)
         box = row - 0.13
         panel.hlines(box, low, high, color=look.color, linewidth=0.8 * look.width, zorder=3)
         panel.barh(box, third - first, left=first, height=0.36, color=look.color, alpha=0.35, zorder=3)
         panel.vlines(middle, box - 0.18, box + 0.18, color=look.color, linewidth=1.6, zorder=4)
-        stopped = times.head(SHOWN_RUNS).drop_nulls().to_numpy()
+        stopped = mine.head(SHOWN_RUNS).filter(pl.col("comparisons").is_not_null())[findings.unit].to_numpy()
         # Golden-ratio steps spread the dots evenly over a narrow band, the same way in every drawing.
         height = row + 0.15 + 0.22 * (np.arange(len(stopped)) * 0.6180339887 % 1)
         panel.plot(stopped, height, ".", color=look.color, markersize=1.6, alpha=0.55, markeredgewidth=0, zorder=2)

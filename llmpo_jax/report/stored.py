@@ -42,6 +42,11 @@ class Findings:
     full_names: dict[str, str] = field(default_factory=dict)
 
     @property
+    def unit(self) -> str:
+        """What is spent until a stop: "comparisons", or "cost" where comparisons have costs."""
+        return self.summary["unit"].first()  # pyright: ignore[reportReturnType]
+
+    @property
     def policies(self) -> list[str]:
         """Their names, in the order of the source."""
         return pl.concat([self.pairs["first"].head(1), self.pairs["second"]]).unique(maintain_order=True).to_list()

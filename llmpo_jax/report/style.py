@@ -124,6 +124,14 @@ _STYLES = {
     "thompson": Style("#0072B2", (), "X"),
     "rucb": Style("#3A98E6", (7, 2), "h"),
     "sequential-halving": Style("#5B3FA0", (2, 1, 1, 1), "d"),
+    "double-thompson": Style("#1B2A7A", (9, 1.5), "p"),
+    "top-two-thompson": Style("#00A6A6", (2.5, 1), "*"),
+    "rmed1": Style("#8F8A00", (6, 2, 2, 2), "d"),
+    "beat-the-mean": Style("#B2182B", (4, 1, 1, 1, 1, 1), ">"),
+    "swiss": Style("#9E9E9E", (1, 2.5), "8"),
+    "dkwt": Style("#7A7A00", (1, 1, 4, 1), "H"),
+    "g-optimal": Style("#B8900F", (2, 1, 1, 1), "H"),
+    "rage-glm": Style("#B0508A", (6, 2, 2, 2), "d"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.
 _MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")
@@ -135,6 +143,7 @@ RULES: dict[str, tuple[tuple[float, ...], str]] = {
     "kaufmann-koolen": ((6, 1.5), "^"),
     "mixture": ((6, 1.5, 1, 1.5), "D"),
     "stylised": ((1.5, 1.2), "s"),
+    "dkwt": ((3, 1, 1, 1), "v"),
 }
 """Dashes and marker of the stopping rules, for where one colour stands for a sampler under several."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from llmpo_jax.models import Source, policy_names
+from llmpo_jax.models import Source, policy_names, tie_probabilities
 from llmpo_jax.protocol import SpaceName
 from llmpo_jax.theory.bounds import characteristic_time
 from llmpo_jax.theory.divergence import confidence_divergence
@@ -28,6 +29,14 @@ def at_least(comparisons: float) -> str:
     return count(math.floor(comparisons)) if math.isfinite(comparisons) else "infinitely many"
 
 
+def at_least_cost(cost: float) -> str:
+    """A lower bound on a mean cost, for people: to four digits, rounded down."""
+    if not 0 < cost < math.inf:
+        return "0" if cost <= 0 else "infinitely much"
+    decimals = max(3 - math.floor(math.log10(cost)), 0)
+    return f"{math.floor(cost * 10**decimals) / 10**decimals:,.{decimals}f}"
+
+
 def allocation(source: Source, time: CharacteristicTime | StructuredTime) -> list[tuple[str, str, float]]:
     """The pairs that an optimal procedure compares, as (policy, opponent, proportion), largest first.
 
@@ -43,26 +52,38 @@ def allocation(source: Source, time: CharacteristicTime | StructuredTime) -> lis
     return sorted(rows, key=lambda row: -row[2])
 
 
-def bound(source: Source, deltas: Sequence[float], assume: SpaceName | None = None) -> dict:
+def bound(
+    source: Source, deltas: Sequence[float], assume: SpaceName | None = None, costs: np.ndarray | None = None
+) -> dict:
     """All that the theory says of an instance, ready for JSON.
 
-    Two forms: "assumed" and "certify" in the unstructured space, "exact" and "fisher" in the structured one.
+    Two forms: "assumed" and "certify" in the unstructured space, "exact" and "fisher" in the structured one. Times and
+    lower bounds are in comparisons, with costs in units of cost ("unit"); proportions are shares of the comparisons.
+    "ties": the least and the largest chance of one, None where there are none.
+
+    Args:
+        source: whose model may have ties.
+        costs: as in `llmpo_jax.characteristic_time`.
 
     Raises:
-        ValueError: no Condorcet winner, a delta outside (0, 1), or a model without features in the structured space.
+        ValueError: no Condorcet winner, a delta outside (0, 1), bad costs, or a model without features in the
+            structured space.
     """
-    names = policy_names(source.model)
-    first = characteristic_time(source.model, assume=assume)
+    names, ties = policy_names(source.model), tie_probabilities(source.model)
+    find = functools.partial(characteristic_time, source.model, assume=assume, costs=costs)
+    first = find()
     if isinstance(first, StructuredTime):
-        second = characteristic_time(source.model, assume=assume, form="fisher")
-        forms = {"exact": first, "fisher": second}
+        forms = {"exact": first, "fisher": find(form="fisher")}
     else:
-        forms = {"assumed": first, "certify": characteristic_time(source.model, existence="certify", assume=assume)}
+        forms = {"assumed": first, "certify": find(existence="certify")}
+    by_pair = None if ties is None else ties[np.triu_indices(len(ties), 1)]
     return {
         "source": source.label,
         "policies": len(names),
         "winner": names[first.winner],
         "space": "structured" if isinstance(first, StructuredTime) else "unstructured",
+        "unit": "comparisons" if costs is None else "cost",
+        "ties": None if by_pair is None else [float(by_pair.min()), float(by_pair.max())],
         "forms": {name: _form(source, form, deltas) for name, form in forms.items()},
     }
 
@@ -84,25 +105,30 @@ def _form(source: Source, time: CharacteristicTime | StructuredTime, deltas: Seq
 def bound_in_words(finding: dict) -> list[str]:
     """The finding of `bound` as sentences."""
     (_, main), (_, other) = finding["forms"].items()
-    structured = finding["space"] == "structured"
+    structured, costly = finding["space"] == "structured", finding["unit"] == "cost"
+    unit, shown = ("units of cost", at_least_cost) if costly else ("comparisons", at_least)
     aside = "by the Fisher form" if structured else "if the existence of a winner must be certified"
     lines = [
         f"{finding['source']}: {finding['policies']} policies, the winner is {finding['winner']}.",
-        f"Characteristic time {main['characteristic_time']:.6g} comparisons per nat of evidence "
+        f"Characteristic time {main['characteristic_time']:.6g} {unit} per nat of evidence "
         f"({other['characteristic_time']:.6g} {aside}).",
     ]
+    if finding["ties"] is not None:
+        least, most = (f"{share:.1%}" for share in finding["ties"])
+        lines.append(
+            f"Of the comparisons {least if least == most else f'{least} to {most}'} end in a tie, which says nothing."
+        )
     if structured:
         lines.append(f"Solved to a relative duality gap of {main['relative_gap']:.1e} ({main['status']}).")
-    for delta, comparisons in main["lower_bounds"].items():
-        more = "" if structured else f" ({at_least(other['lower_bounds'][delta])} to certify)"
-        lines.append(
-            f"No procedure that errs with probability at most {delta} needs fewer than {at_least(comparisons)} "
-            f"comparisons on average{more}."
-        )
+    for delta, least in main["lower_bounds"].items():
+        more = "" if structured else f" ({shown(other['lower_bounds'][delta])} to certify)"
+        spends = f"costs less than {shown(least)}" if costly else f"needs fewer than {shown(least)} comparisons"
+        lines.append(f"No procedure that errs with probability at most {delta} {spends} on average{more}.")
     top = main["allocation"][0]
     rest = "the pairs left out are not needed" if structured else "all other pairs are a waste"
+    what, of = ("it", " of the comparisons") if costly else ("them", "")
     lines.append(
-        f"The best way to spend them: {top['proportion']:.1%} on {top['policy']} against {top['opponent']}, "
-        f"and so on down the table; {rest}."
+        f"The best way to spend {what}: {top['proportion']:.1%}{of} on "
+        f"{top['policy']} against {top['opponent']}, and so on down the table; {rest}."
     )
     return lines

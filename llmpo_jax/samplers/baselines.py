@@ -26,28 +26,28 @@ def _no_state(problem: Problem) -> State:
     return ()
 
 
-def _pair(problem: Problem, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+def pair_of(problem: Problem, index: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The pair with number `index` in the order (0, 1), (0, 2), ..., (K - 2, K - 1)."""
     first, second = np.triu_indices(problem.num_policies, 1)
     return jnp.asarray(first, jnp.int32)[index], jnp.asarray(second, jnp.int32)[index]
 
 
-def _num_pairs(problem: Problem) -> int:
+def num_pairs(problem: Problem) -> int:
     return problem.num_policies * (problem.num_policies - 1) // 2
 
 
 def _round_robin(problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
-    return *_pair(problem, statistics.t % _num_pairs(problem)), state
+    return *pair_of(problem, statistics.t % num_pairs(problem)), state
 
 
 def _random_pair_draw(problem: Problem, key: jax.Array) -> jax.Array:
-    return jax.random.randint(key, (), 0, _num_pairs(problem), jnp.int32)
+    return jax.random.randint(key, (), 0, num_pairs(problem), jnp.int32)
 
 
 def _random_pair(
     problem: Problem, pair: jax.Array, statistics: Statistics, evidence: jax.Array, state: State
 ) -> Choice:
-    return *_pair(problem, pair), state
+    return *pair_of(problem, pair), state
 
 
 def epsilon_greedy_draw(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -62,7 +62,7 @@ def _epsilon_greedy(problem: Problem, drawn: Any, statistics: Statistics, eviden
     rate = (wins + 1) / (wins + losses + 2)
     best = vectors.argmin(-rate)
     runner_up = vectors.argmin_except(-rate, best)
-    first, second = _pair(problem, pair)
+    first, second = pair_of(problem, pair)
     return jnp.where(explore, first, best), jnp.where(explore, second, runner_up), state
 
 
@@ -90,13 +90,20 @@ def _rucb_draw(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jax.random.uniform(keep_key, (), jnp.float32) < 0.5, lots
 
 
-def _rucb(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
-    k, dtype = problem.num_policies, problem.dtype
+def upper_bounds(problem: Problem, statistics: Statistics) -> jax.Array:
+    """[K, K], optimistic values of `mu[i, j]`: `rate + sqrt(RUCB_ALPHA log t / n)`, 2 for pairs never compared and 1/2
+    on the diagonal. One less `upper_bounds[j, i]` is the pessimistic value."""
+    dtype = problem.dtype
     n = counts(statistics).astype(dtype)
     safe = jnp.maximum(n, 1)
     bonus = jnp.sqrt(RUCB_ALPHA * jnp.log(jnp.maximum(statistics.t.astype(dtype), 1)) / safe)
     upper = jnp.where(n > 0, statistics.record[..., 0].astype(dtype) / safe + bonus, 2.0)
-    upper = jnp.where(jnp.eye(k, dtype=bool), 0.5, upper)
+    return jnp.where(jnp.eye(problem.num_policies, dtype=bool), 0.5, upper)
+
+
+def _rucb(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: State) -> Choice:
+    k, dtype = problem.num_policies, problem.dtype
+    upper = upper_bounds(problem, statistics)
     candidates = jnp.all(upper >= 0.5, axis=1)
     size = jnp.sum(candidates)
     kept = (state >= 0) & candidates[jnp.maximum(state, 0)]

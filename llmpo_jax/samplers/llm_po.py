@@ -8,6 +8,10 @@ delta) comparisons are enough, the lower bound. What must vanish in the limit, a
   like log t, so each of the others is tried O(log t) times, and the forced exploration adds O(t^(2/3));
 - tests of the leader, O(sqrt t). They are there because a wrong leader is refuted only if it is tested.
 (This is the reason why the rule is asymptotically optimal, not a full proof; benchmarks show the ratio to the bound.)
+
+Where comparisons end in ties or have costs, the toughest opponent is the one with most information per unit of cost,
+d(mu[rival, j]) over the price of a decided comparison (theory, section 10). The rest stays as it is: all rivals have to
+be refuted, whatever each costs.
 """
 
 from __future__ import annotations
@@ -18,13 +22,15 @@ import jax.numpy as jnp
 from llmpo_jax import vectors
 from llmpo_jax.protocol import EVIDENCE_TIE, Problem, Sampler, State, Statistics
 from llmpo_jax.theory import strength
+from llmpo_jax.theory.divergence import half_divergence
 from llmpo_jax.theory.refutation import pair_evidence
 
 BONUS = 0.3
-POOLED_PRIOR = 8.0
+POOLED_PRIOR = 4.0
 PAIR_PRIOR, PAIR_MEAN = 2.0, 0.3
 LEADER_TESTS = 3.0
-FORCED = 20.0
+FORCED = 40.0
+TIE_PRIOR = 8.0
 
 
 def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, row: jax.Array) -> jax.Array:
@@ -50,6 +56,36 @@ def lower_bound(centre: jax.Array, width: jax.Array) -> jax.Array:
     return (centre + width / 2 - jnp.sqrt(width * (centre * (1 - centre) + width / 4))) / (1 + width)
 
 
+def decided_costs(problem: Problem, statistics: Statistics, rival: jax.Array, row: jax.Array) -> jax.Array:
+    """[K], what a decided comparison of `rival` with each opponent costs; in comparisons where costs are not known."""
+    costs = jnp.ones(problem.num_policies) if problem.costs is None else vectors.take(problem.costs, rival)
+    costs = costs.astype(problem.dtype)
+    if statistics.ties is None:
+        return costs
+    ties, all_decided = vectors.take(statistics.ties, rival), jnp.sum(statistics.wins)
+    return costs / decided_share(row[:, 0] + row[:, 1], ties, all_decided, statistics.t, problem.dtype)
+
+
+def decided_share(
+    decided: jax.Array, ties: jax.Array, all_decided: jax.Array, made: jax.Array, dtype: jnp.dtype
+) -> jax.Array:
+    """Estimated share of the comparisons that end in no tie, elementwise.
+
+    Args:
+        decided, ties: comparisons so far, whole numbers of any type.
+        all_decided, made: of all pairs together; `TIE_PRIOR` pseudo-comparisons are decided at their share.
+        dtype: of the share.
+    """
+    decided, ties, all_decided, made = (value.astype(dtype) for value in (decided, ties, all_decided, made))
+    return (decided + TIE_PRIOR * (all_decided + 1) / (made + 1)) / (decided + ties + TIE_PRIOR)
+
+
+def _worth(chances: jax.Array, prices: jax.Array) -> jax.Array:
+    """[K], the information per unit of cost at these chances of the rival; negative where it is the one to win."""
+    information = half_divergence(chances)
+    return jnp.where(chances < 0.5, information / prices, -information * prices)
+
+
 def _init(problem: Problem) -> jax.Array:
     """The state: how often each policy was tested, float [K]."""
     return jnp.zeros(problem.num_policies, problem.dtype)
@@ -69,8 +105,13 @@ def _assumed(
     index = opponent_index(problem, statistics, rival, row)
     # The leader is the opponent at ties: it is the one most likely to beat everybody.
     index = jnp.where(vectors.one_hot(leader, k), index - 1e-6, index)
+    counts = row[:, 0] + row[:, 1]
+    if problem.priced or statistics.ties is not None:
+        index = -_worth(jnp.clip(index, 0, 1), decided_costs(problem, statistics, rival, row))
+    if statistics.ties is not None:
+        counts = counts + vectors.take(statistics.ties, rival).astype(problem.dtype)
     # Without forced exploration a rare run rules the right opponent out by early bad luck and never ends.
-    counts = jnp.where(vectors.one_hot(rival, k), jnp.inf, row[:, 0] + row[:, 1])
+    counts = jnp.where(vectors.one_hot(rival, k), jnp.inf, counts)
     fewest = vectors.minimum(counts) + 1
     forced = fewest * jnp.sqrt(fewest) < tested / FORCED
     opponent = vectors.argmin_except(jnp.where(forced, counts, index), rival)
@@ -78,7 +119,7 @@ def _assumed(
 
 
 def _certify(problem: Problem, statistics: Statistics) -> tuple[jax.Array, jax.Array]:
-    """The leader against the opponent over which it is least proven to win."""
+    """The leader against the opponent over which it is least proven to win, whatever that costs: all are needed."""
     leader = statistics.leader
     row = statistics.record[leader].astype(problem.dtype)
     return leader, vectors.argmin_except(pair_evidence(row[:, 1], row[:, 0]), leader)

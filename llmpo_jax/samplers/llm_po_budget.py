@@ -48,7 +48,7 @@ class Budgeted(NamedTuple):
         tests: [K], how often each policy was the one that was tested.
         strengths: [2, K], the scores s of the Bradley-Terry model, prior N(0, 1), and the information on each.
         contest: nats, see above.
-        last: int32 [3], the pair that was chosen last and the wins of its first over its second until then.
+        last: int32 [4], the pair that was chosen last, the wins and losses of its first over its second until then.
     """
 
     tests: jax.Array
@@ -80,17 +80,17 @@ def _init(problem: Problem) -> Budgeted:
         tests=jnp.zeros(k, dtype),
         strengths=jnp.stack([jnp.zeros(k, dtype), jnp.ones(k, dtype)]),
         contest=jnp.zeros((), dtype),
-        last=jnp.asarray([0, 1, 0], jnp.int32),
+        last=jnp.asarray([0, 1, 0, 0], jnp.int32),
     )
 
 
 def _learnt(problem: Problem, statistics: Statistics, state: Budgeted) -> Budgeted:
     """The state with the outcome of the last comparison."""
-    first, second, before = state.last
+    first, second, *before = state.last
     both = jnp.stack([first, second])
     rows = statistics.record[both].astype(problem.dtype)
     wins, losses = vectors.take(rows[0], second)
-    won = wins > before.astype(problem.dtype)
+    won, lost = wins > before[0].astype(problem.dtype), losses > before[1].astype(problem.dtype)
     gained = won.astype(problem.dtype)
     contest = _contested(state, first, second, wins - gained, losses - (1 - gained), won)
     old = vectors.take_two(state.strengths, first, second)
@@ -101,7 +101,8 @@ def _learnt(problem: Problem, statistics: Statistics, state: Budgeted) -> Budget
     new = jnp.stack([old[0] + gradient / information, information])
     return state._replace(
         strengths=vectors.put_two(state.strengths, first, second, new),
-        contest=jnp.where(statistics.t > 0, contest, state.contest),
+        # Nothing was learnt before the first comparison, nor from a tie.
+        contest=jnp.where(won | lost, contest, state.contest),
     )
 
 
@@ -141,7 +142,7 @@ def _select(
     anyone = jnp.where(vectors.one_hot(best, k), toughness - BEST_BONUS, toughness)
     opponent = vectors.argmin_except(jnp.where(strong, among, anyone), tested)
 
-    last = jnp.stack([tested, opponent, vectors.take(statistics.record, tested, opponent)[0]])
+    last = jnp.stack([tested, opponent, *vectors.take(statistics.record, tested, opponent)])
     return tested, opponent, state._replace(tests=vectors.put(state.tests, tested, times + 1), last=last)
 
 

@@ -9,23 +9,33 @@ import jax
 import jax.numpy as jnp
 
 from llmpo_jax.protocol import Problem, Sampler, State, Statistics
+from llmpo_jax.samplers.llm_po import decided_share
 from llmpo_jax.theory.unstructured import closed_form
 
 
 def counts(statistics: Statistics) -> jax.Array:
-    """int32 [K, K], comparisons of each pair (symmetric)."""
+    """int32 [K, K], decided comparisons of each pair (symmetric)."""
     return statistics.record[..., 0] + statistics.record[..., 1]
 
 
+def _made(statistics: Statistics) -> jax.Array:
+    """int32 [K, K], the same with ties."""
+    return counts(statistics) if statistics.ties is None else counts(statistics) + statistics.ties
+
+
 def plug_in_proportions(problem: Problem, statistics: Statistics) -> jax.Array:
-    """[K, K] upper triangle, the optimal proportions (theory, section 2) of the Beta(1/2, 1/2) posterior means.
+    """[K, K] upper triangle, the optimal proportions (theory, sections 2 and 10) of the Beta(1/2, 1/2) posterior means.
 
     The leader is the least refuted policy even where it is no Condorcet winner of the estimate; rivals that no
     opponent beats in the estimate get all the effort, against the leader.
     """
     wins = statistics.record[..., 0].astype(problem.dtype)
-    mean = (wins + 0.5) / (counts(statistics).astype(problem.dtype) + 1)
-    _, proportions = closed_form(mean, statistics.leader, problem.existence)
+    mean, ties = (wins + 0.5) / (counts(statistics).astype(problem.dtype) + 1), statistics.ties
+    if ties is not None:
+        decided = counts(statistics), ties, jnp.sum(statistics.wins), statistics.t
+        ties = 1 - decided_share(*decided, problem.dtype)
+    costs = None if problem.costs is None else problem.costs.astype(problem.dtype)
+    _, proportions = closed_form(mean, statistics.leader, problem.existence, ties, costs)
     return proportions
 
 
@@ -44,7 +54,7 @@ def _no_state(problem: Problem) -> State:
 def _d_tracking(
     problem: Problem, key: jax.Array, statistics: Statistics, evidence: jax.Array, state: State
 ) -> tuple[jax.Array, jax.Array, State]:
-    n = counts(statistics).astype(problem.dtype)
+    n = _made(statistics).astype(problem.dtype)
     t = statistics.t.astype(problem.dtype)
     pairs = problem.num_policies * (problem.num_policies - 1) / 2
     behind = t * plug_in_proportions(problem, statistics) - n
@@ -67,7 +77,7 @@ def _c_tracking(
     floor = 0.5 / jnp.sqrt(pairs**2 + statistics.t.astype(problem.dtype))
     upper = jnp.triu(jnp.ones((k, k), problem.dtype), 1)
     owed = state + (1 - pairs * floor) * plug_in_proportions(problem, statistics) + floor * upper
-    first, second = _best_pair(problem, owed - counts(statistics).astype(problem.dtype))
+    first, second = _best_pair(problem, owed - _made(statistics).astype(problem.dtype))
     return first, second, owed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmpo_jax import registry
 from llmpo_jax.protocol import StoppingRule
+from llmpo_jax.stopping.dkwt import DKWT
 from llmpo_jax.stopping.e_process import E_PROCESS
 from llmpo_jax.stopping.likelihood_ratio import KAUFMANN_KOOLEN, STYLISED
 
@@ -11,3 +12,4 @@ STOPPING_RULES: registry.Registry[StoppingRule] = registry.Registry("stopping ru
 STOPPING_RULES.register("e-process", E_PROCESS)
 STOPPING_RULES.register("stylised", STYLISED)
 STOPPING_RULES.register("kaufmann-koolen", KAUFMANN_KOOLEN)
+STOPPING_RULES.register("dkwt", DKWT)

@@ -79,11 +79,14 @@ class Pairs(NamedTuple):
 
     Attributes:
         z: [P, d]. products: [P, d d], `z z^T`. logits: [P], x_p.
+        worth: [P], decided comparisons that a unit of cost buys, `(1 - t_p) / c_p`; 1 without ties and costs. Nothing
+            here looks at it: weights are decided comparisons, whoever turns shares of the cost into them.
     """
 
     z: jax.Array
     products: jax.Array
     logits: jax.Array
+    worth: jax.Array
 
 
 class Rivals(NamedTuple):

@@ -55,7 +55,7 @@ def ascend(instance: Program, start: jax.Array, tolerance: float) -> Ascent:
     from optax.projections import projection_simplex  # slow to import, and seldom needed
 
     pairs, rivals = instance.pairs, instance.rivals
-    spread = jax.nn.sigmoid(pairs.logits) * jax.nn.sigmoid(-pairs.logits)
+    spread = jax.nn.sigmoid(pairs.logits) * jax.nn.sigmoid(-pairs.logits) * pairs.worth
     ridge = _RIDGE * jnp.eye(pairs.z.shape[1])
 
     def smooth(weights: jax.Array, temperature: jax.Array) -> tuple[jax.Array, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from llmpo_jax import models
 from llmpo_jax.arguments import Number, items, one_of
@@ -14,6 +15,7 @@ from llmpo_jax.models import BradleyTerry, LinearBradleyTerry, PreferenceModel, 
 from llmpo_jax.protocol import EXISTENCE, Existence, SpaceName
 from llmpo_jax.theory import structured, unstructured
 from llmpo_jax.theory.divergence import confidence_divergence
+from llmpo_jax.theory.program import Instance
 from llmpo_jax.theory.structured import Form, StructuredTime
 from llmpo_jax.theory.unstructured import CharacteristicTime
 
@@ -26,29 +28,32 @@ def characteristic_time(
     form: Form = "exact",
     regularisation: Number = 0.0,
     tolerance: Number = 1e-4,
+    costs: ArrayLike | None = None,
 ) -> CharacteristicTime | StructuredTime:
     """Characteristic time T* and optimal proportions w* of a model, float64.
 
     Args:
-        model: any preference model with a Condorcet winner, or a source of one such as "bradley-terry:16".
+        model: any preference model with a Condorcet winner, or a source of one such as "bradley-terry:16". Of a
+            `Tied` one, ties are comparisons that say nothing (theory, section 10).
         existence: "assumed" or "certify" (unstructured space: see `llmpo_jax.theory.unstructured`).
         assume: the policy space, "unstructured" or "structured"; by default that of the model: structured for
             `LinearBradleyTerry` only. `BradleyTerry` has one-hot features there.
         form: "exact", or "fisher" for the second order in the gaps (structured space; theory, section 3).
         regularisation: rho of the penalty (rho / 2) |w|^2, relative to the value of the program (structured space).
         tolerance: relative duality gap at which the solver stops (structured space).
+        costs: what comparisons cost, in any unit: by policy [K], so that a pair costs the sum of its two, or by pair
+            [K, K], symmetric (its diagonal is ignored).
 
     Returns:
-        `.time`, `.proportions` [K, K] (upper triangle, sum 1) and `.winner`; in the structured space also `.form`,
+        `.time`, in comparisons, or with costs in units of cost, per nat of required evidence; `.proportions` [K, K], of
+        the comparisons (upper triangle, sum 1), with costs, too; and `.winner`; in the structured space also `.form`,
         `.status` and `.relative_gap`, the certificate. `.certified` is at most the true T*.
 
     Raises:
         ValueError: bad arguments, no Condorcet winner, or a model without features in the structured space.
     """
-    (found,) = characteristic_times(
-        [given(model)], existence, assume=assume, form=form, regularisation=regularisation, tolerance=tolerance
-    )
-    return found
+    how = {"assume": assume, "form": form, "regularisation": regularisation, "tolerance": tolerance, "costs": costs}
+    return characteristic_times([given(model)], existence, **how)[0]
 
 
 def characteristic_times(
@@ -59,6 +64,7 @@ def characteristic_times(
     form: Form = "exact",
     regularisation: Number = 0.0,
     tolerance: Number = 1e-4,
+    costs: ArrayLike | None = None,
 ) -> list[CharacteristicTime | StructuredTime]:
     """`characteristic_time` of each of many models, in their order; those of one shape are computed together.
 
@@ -74,18 +80,23 @@ def characteristic_times(
     if linear:
         if existence != "assumed":
             raise ValueError(f"existence = {existence!r}, expected 'assumed' in the structured space")
-        instances = [_parameters(several[index]) for index in linear]
+        instances = [_instance(several[index], costs) for index in linear]
         found |= zip(linear, structured.solve_all(instances, *asked), strict=True)
     others = [index for index in range(len(several)) if index not in found]
-    closed = unstructured.characteristic_times([several[index] for index in others], existence)
+    closed = unstructured.characteristic_times([several[index] for index in others], existence, costs)
     found |= zip(others, closed, strict=True)
     return [found[index] for index in range(len(several))]
 
 
 def lower_bound(
-    model: PreferenceModel | str, delta: Number, existence: Existence = "assumed", *, assume: SpaceName | None = None
+    model: PreferenceModel | str,
+    delta: Number,
+    existence: Existence = "assumed",
+    *,
+    assume: SpaceName | None = None,
+    costs: ArrayLike | None = None,
 ) -> float:
-    """Least mean number of comparisons of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
+    """Least mean number of comparisons, or mean cost, of any delta-PAC procedure, `T* kl(delta, 1 - delta)`.
 
     Garivier and Kaufmann 2016 (arXiv 1602.04589), theorem 1. Accurate down to the least delta > 0 of float64;
     0 for delta >= 1/2, where guessing may be enough. In the structured space T* is the lower end that the solver
@@ -94,26 +105,33 @@ def lower_bound(
     Raises:
         ValueError: delta outside (0, 1), or as `characteristic_time`.
     """
-    cost = confidence_divergence(delta)
-    return characteristic_time(model, existence, assume=assume).certified * cost
+    evidence = confidence_divergence(delta)
+    return characteristic_time(model, existence, assume=assume, costs=costs).certified * evidence
 
 
 def over_space(
-    model: PreferenceModel, assume: str, existence: str, features: np.ndarray | None
+    model: PreferenceModel,
+    assume: str,
+    existence: str,
+    features: np.ndarray | None,
+    costs: ArrayLike | None = None,
 ) -> CharacteristicTime | StructuredTime | None:
     """T* over the space that a procedure assumes; None where the model has no winner or lies outside of it."""
     if models.condorcet_winner(model) is None:
         return None
     if assume == "unstructured":
-        return unstructured.characteristic_time(model, existence)
+        return unstructured.characteristic_time(model, existence, costs)
     linear = within(model, features)
     if linear is None:
         return None
-    return _solved(*(_bytes(x) for x in _parameters(linear)), np.shape(linear.features))
+    instance = Instance(*_parameters(linear), *_beside(model, costs))
+    return _solved(*(None if x is None else _bytes(x) for x in instance), shape=instance.features.shape)
 
 
 def within(model: PreferenceModel, features: np.ndarray | None) -> LinearBradleyTerry | None:
-    """The model as a linear one over `features` (its own by default), None where it is none, to 1e-9 a logit."""
+    """The model (but for ties) as a linear one over `features` (its own by default), None where it is none, to 1e-9 a
+    logit."""
+    model = models.untied(model)
     if features is None:
         if not isinstance(model, LinearBradleyTerry | BradleyTerry):
             return None
@@ -133,7 +151,17 @@ def within(model: PreferenceModel, features: np.ndarray | None) -> LinearBradley
 def _structured(model: PreferenceModel, assume: str | None) -> bool:
     if assume is not None:
         one_of("assume", assume, get_args(SpaceName))
-    return isinstance(model, LinearBradleyTerry) if assume is None else assume == "structured"
+    return isinstance(models.untied(model), LinearBradleyTerry) if assume is None else assume == "structured"
+
+
+def _instance(model: PreferenceModel, costs: ArrayLike | None) -> Instance:
+    """What the structured program of a model is made of."""
+    return Instance(*_parameters(models.untied(model)), *_beside(model, costs))
+
+
+def _beside(model: PreferenceModel, costs: ArrayLike | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Ties and costs [K, K], or None."""
+    return models.tie_probabilities(model), models.pair_costs(costs, model.num_policies)
 
 
 def _parameters(model: PreferenceModel) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +180,10 @@ def _bytes(array: np.ndarray) -> bytes:
 
 
 @functools.lru_cache(maxsize=64)
-def _solved(features: bytes, theta: bytes, shape: tuple[int, int]) -> StructuredTime:
+def _solved(
+    features: bytes, theta: bytes, ties: bytes | None, costs: bytes | None, shape: tuple[int, int]
+) -> StructuredTime:
     """Solved once for all procedures on an instance."""
-    return structured.solve(np.frombuffer(features).reshape(shape), np.frombuffer(theta))
+    by_pair = (None if x is None else np.frombuffer(x).reshape(shape[0], -1) for x in (ties, costs))
+    (found,) = structured.solve_all([Instance(np.frombuffer(features).reshape(shape), np.frombuffer(theta), *by_pair)])
+    return found

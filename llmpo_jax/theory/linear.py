@@ -75,6 +75,7 @@ def nothing_yet(problem: Problem) -> LinearStatistics:
         estimate=jnp.zeros(d, problem.dtype),
         covariance=jnp.eye(d, dtype=problem.dtype) / PRECISION,
         scores=1e-6 * jnp.sum(of(problem).features ** 2, axis=1),
+        ties=jnp.zeros(number, jnp.int32) if problem.ties else None,
     )
 
 
@@ -96,10 +97,14 @@ def recommend(problem: Problem, statistics: LinearStatistics) -> jax.Array:
 def observe(problem: Problem, statistics: LinearStatistics, comparison: LinearComparison) -> LinearStatistics:
     """The statistics with one comparison more; the estimate waits for the next refresh."""
     this = vectors.one_hot(comparison.pair, statistics.counts.shape[0])
+    decided, ties = this, statistics.ties
+    if ties is not None and comparison.tied is not None:
+        decided, ties = this & ~comparison.tied, ties + (this & comparison.tied).astype(jnp.int32)
     return statistics._replace(
         t=statistics.t + 1,
-        counts=statistics.counts + this.astype(jnp.int32),
-        wins=statistics.wins + (this & comparison.won).astype(jnp.int32),
+        counts=statistics.counts + decided.astype(jnp.int32),
+        wins=statistics.wins + (decided & comparison.won).astype(jnp.int32),
+        ties=ties,
     )
 
 

@@ -96,12 +96,14 @@ def polish(
         tolerance: relative gap at which to stop.
     """
     pairs, rivals = instance.pairs, instance.rivals
+    worthwhile = pairs.z * pairs.worth[:, None]
     count = len(start) + len(rivals.gaps)
 
     def improve(at: _Path) -> _Path:
         trial = at.point.plus(at.share, at.move)
-        near = alternatives.nearest(cost, pairs, trial.weights, rivals, at.shifts + at.share * at.drift)
-        slopes, values = near.costs, near.value
+        decided = trial.weights * pairs.worth
+        near = alternatives.nearest(cost, pairs, decided, rivals, at.shifts + at.share * at.drift)
+        slopes, values = near.costs * pairs.worth, near.value
         first = at.steps == 0
         scale = jnp.where(first, values.min(), at.scale)
         slopes, values, rho = slopes / scale, values / scale, penalty / scale
@@ -114,7 +116,7 @@ def polish(
         gap = trial.prices @ slack + trial.shadow @ trial.weights
         arrived = (best.gap <= tolerance) & (gap < tolerance)
         stuck = (since > _PATIENCE) | ~(slack.min() > 0) | ~(gap > _LEAST_GAP * tolerance * jnp.abs(values.min()))
-        rows = cost.slope(pairs.logits, near.shifts @ pairs.z.T)[:, :, None] * pairs.z
+        rows = cost.slope(pairs.logits, near.shifts @ pairs.z.T)[:, :, None] * worthwhile
         bend = _curvature(rows @ near.roots, trial.prices) / scale
         # After a short step the path comes first, then progress along it.
         target = jnp.where(at.share > 0.5, 0.1, 0.7) * gap / count
@@ -177,7 +179,7 @@ def _curvature(rows: jax.Array, prices: jax.Array) -> jax.Array:
     """`-sum_k q_k` Hessians of the f_k, [P, P].
 
     Each is `(J_k S_k) (J_k S_k)^T` with S a square root of the inverse Hessian in s within the plane and J_k the rows
-    `slope_kp z_p`, the gradients of the costs in s: `rows` [R, P, d - 1] are J_k S_k.
+    `slope_kp z_p` (times the worth of p), the gradients of the costs in s: `rows` [R, P, d - 1] are J_k S_k.
     """
     flat = (rows * jnp.sqrt(prices)[:, None, None]).transpose(1, 0, 2).reshape(rows.shape[1], -1)
     return flat @ flat.T

@@ -2,7 +2,7 @@
 
 Pure JAX but for `make`, for one instance; in the notation of `llmpo_jax.theory.structured`. Each `f_k(w)` is the least
 of `sum_p w_p cost_k[p]` over the alternatives of rival k, so that its gradient is `cost_k` at the nearest one. Fisher's
-is in closed form, which the bound and the samplers share.
+is in closed form, which the bound and the samplers share. `cost_k[p]` has the pair's worth in it: `(1 - t_p) / c_p`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,29 @@ class Program(NamedTuple):
         return self._replace(pairs=Pairs(*(x[columns] for x in self.pairs)))
 
 
-def make(features: np.ndarray, theta: np.ndarray) -> tuple[Program, int]:
-    """The program of an instance [K, d] and [d], NumPy float64 on the host, and the winner.
+class Instance(NamedTuple):
+    """What a program is made of, NumPy float64.
+
+    Attributes:
+        features: [K, d]. theta: [d].
+        ties: chances of a tie [K, K], symmetric. costs: of comparisons [K, K], symmetric. None where there are none.
+    """
+
+    features: np.ndarray
+    theta: np.ndarray
+    ties: np.ndarray | None = None
+    costs: np.ndarray | None = None
+
+    def worth(self) -> np.ndarray:
+        """`Pairs.worth`."""
+        decided = 1.0 if self.ties is None else 1 - self.ties
+        shape = (len(self.features), len(self.features))
+        worth = np.broadcast_to(decided if self.costs is None else decided / self.costs, shape)
+        return worth[np.triu_indices(len(worth), 1)]
+
+
+def make(instance: Instance) -> tuple[Program, int]:
+    """The program of an instance, NumPy float64 on the host, and the winner.
 
     Differences are taken before anything else, so that two policies which nearly agree keep the digits of theirs.
 
@@ -52,6 +73,7 @@ def make(features: np.ndarray, theta: np.ndarray) -> tuple[Program, int]:
         ValueError: features as `llmpo_jax.models.identified`, several policies with the top score, or scores beyond the
             range of float64.
     """
+    features, theta, worth = instance.features, instance.theta, instance.worth()
     known = identified(features)
     scores = known.coordinates @ known.parameter(theta)
     if not np.isfinite(scores).all():
@@ -73,8 +95,8 @@ def make(features: np.ndarray, theta: np.ndarray) -> tuple[Program, int]:
     planes = np.linalg.qr(contrasts[:, :, None], mode="complete")[0][:, :, 1:]
     lost = (np.linalg.norm(np.abs(differences) @ np.abs(known.map), axis=1) / np.linalg.norm(z, axis=1)).max()
     rounding = _ROUNDING + 8 * len(theta) * np.finfo(float).eps * lost
-    scale = _scale(z, sigmoid(logits) * sigmoid(-logits), contrasts, gaps)
-    pairs, rivals = (z, products, logits), (contrasts, gaps, planes)
+    scale = _scale(z, sigmoid(logits) * sigmoid(-logits) * worth, contrasts, gaps)
+    pairs, rivals = (z, products, logits, worth), (contrasts, gaps, planes)
     array: Any = functools.partial(np.asarray, dtype=np.float64)  # stands for JAX's arrays, which it becomes
     return Program(Pairs(*map(array, pairs)), Rivals(*map(array, rivals)), array(scale), array(rounding)), winner
 
@@ -134,4 +156,4 @@ def gains(cost: Cost, pairs: Pairs, prices: jax.Array, shifts: jax.Array) -> jax
 
     The gradient where the shifts are the nearest ones; the largest entry is never below 1 / T*.
     """
-    return prices @ cost.value(pairs.logits, shifts @ pairs.z.T)
+    return prices @ cost.value(pairs.logits, shifts @ pairs.z.T) * pairs.worth

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Comparison, Problem, Statistics
-from llmpo_jax.theory import refutation, strength
+from llmpo_jax.theory import recommendation, refutation, strength
 
 
 def nothing_yet(problem: Problem) -> Statistics:
@@ -19,6 +19,7 @@ def nothing_yet(problem: Problem) -> Statistics:
         totals=jnp.zeros((2, k), jnp.int32),
         sums=jnp.zeros((2, k), problem.dtype),
         pooling=jnp.zeros((), problem.dtype),
+        ties=jnp.zeros((k, k), jnp.int32) if problem.ties else None,
     )
 
 
@@ -47,21 +48,28 @@ def favours(statistics: Statistics, first: jax.Array, second: jax.Array) -> jax.
 
 
 def recommend(problem: Problem, statistics: Statistics) -> jax.Array:
-    """int32, the least refuted policy."""
-    return statistics.leader
+    """int32, the best guess by `llmpo_jax.theory.recommendation`."""
+    return recommendation.best_guess(statistics.record, problem.dtype)
 
 
 def observe(problem: Problem, statistics: Statistics, comparison: Comparison) -> Statistics:
     """The statistics with one comparison more."""
     first, second = comparison.first, comparison.second
     scores = jnp.stack([comparison.won, ~comparison.won]).astype(jnp.int32)
+    more, pooling = refutation.increment(comparison, problem.dtype), strength.contest(comparison, problem.dtype)
+    ties, tied = statistics.ties, comparison.tied
+    if ties is not None and tied is not None:
+        # Entry by entry, since a choice between two whole records would take many times as long.
+        scores, more = jnp.where(tied, 0, scores), jnp.where(tied, 0, more)
+        pooling = jnp.where(tied, statistics.pooling, pooling)
+        ties = ties.at[jnp.stack([first, second]), jnp.stack([second, first])].add(tied.astype(jnp.int32))
     # Written as old + new rather than added in place: the write then depends on the read, which is what lets XLA
     # update the record without copying the whole of it at every step.
     entry = jnp.stack([comparison.wins, comparison.losses]) + scores
     change = jnp.stack([scores, scores[::-1]])
     pair = jnp.stack([first, second])
     high, low = vectors.take_two(statistics.sums, first, second)
-    sums = jnp.stack(vectors.accumulate(high, low, refutation.increment(comparison, problem.dtype)))
+    sums = jnp.stack(vectors.accumulate(high, low, more))
     return Statistics(
         t=statistics.t + 1,
         record=statistics.record.at[pair, pair[::-1]].set(
@@ -69,5 +77,6 @@ def observe(problem: Problem, statistics: Statistics, comparison: Comparison) ->
         ),
         totals=vectors.add_two(statistics.totals, first, second, change),
         sums=vectors.put_two(statistics.sums, first, second, sums),
-        pooling=strength.contest(comparison, problem.dtype),
+        pooling=pooling,
+        ties=ties,
     )

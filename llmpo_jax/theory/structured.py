@@ -10,6 +10,9 @@ Fisher's form is the second order of the exact one in the gaps. Both f_k are the
 alternatives lambda, so for any distribution q over rivals and any alternatives
 `min_k f_k(w) <= 1 / T* <= max_p sum_k q_k cost_k[p]`: the certificate.
 
+Where a comparison of pair p ends in a tie with probability t_p and costs c_p, w is how the cost is shared, and kl and
+mu_p (1 - mu_p) are multiplied by `(1 - t_p) / c_p` (theory, section 10).
+
 Solved in two phases. Projected gradient ascent (`ascent`) takes Fisher's form to a gap of `_COARSE`, where the gains of
 the pairs tell which ones matter; on those, Newton's method (`polish`) takes either form as far as it is asked to. Few
 pairs are enough: by Caratheodory's theorem on H an optimum of Fisher's form has at most d (d + 1) / 2 + 1. In the end
@@ -35,7 +38,7 @@ from llmpo_jax.arithmetic import pinned
 from llmpo_jax.brief import brief
 from llmpo_jax.machine import cores, on_cpu, quick_to_compile
 from llmpo_jax.theory import alternatives, ascent, polish, program
-from llmpo_jax.theory.program import Program
+from llmpo_jax.theory.program import Instance, Program
 
 Form = Literal["exact", "fisher"]
 FORMS = tuple(alternatives.COSTS)
@@ -55,9 +58,10 @@ class StructuredTime:
 
     Attributes:
         time: T* of the returned proportions, `1 / min_k f_k(w)`: at least the true one, and at most
-            `1 + relative_gap` times it. Infinite where nothing is certified.
-        proportions: w*, [K, K] float64, the pair (i, j) at i < j, zero elsewhere; sums to 1. Not unique in general,
-            unless regularised.
+            `1 + relative_gap` times it. Infinite where nothing is certified. Comparisons (with costs, units of cost)
+            per nat of required evidence.
+        proportions: [K, K] float64, the pair (i, j) at i < j, zero elsewhere; sums to 1. Not unique in general, unless
+            regularised. Shares of the comparisons; with costs, what w*, shares of the cost, make of them.
         winner: the best policy i*.
         form: "exact" or "fisher".
         regularisation: rho, relative to the value of the program.
@@ -106,6 +110,8 @@ def solve(
     regularisation: Number = 0.0,
     tolerance: Number = 1e-4,
     start: np.ndarray | None = None,
+    ties: np.ndarray | None = None,
+    costs: np.ndarray | None = None,
 ) -> StructuredTime:
     """Characteristic time T* and optimal proportions w* over the structured space, float64 whatever JAX's settings.
 
@@ -114,44 +120,55 @@ def solve(
         theta: [d].
         form: "exact" or "fisher".
         regularisation: rho >= 0; the program becomes `max_w min_k f_k(w) - (rho v / 2) |w|^2`, v its value without
-            penalty. Then the solution is unique, and the value lost is at most rho / 2 of it.
+            penalty. Then the solution is unique, and the value lost is at most rho / 2 of it. With costs, w is how the
+            cost is shared.
         tolerance: relative duality gap to reach.
         start: [P], inside the simplex, where to begin; for tests of uniqueness.
+        ties: chances of a tie [K, K], symmetric. costs: of comparisons [K, K], symmetric and positive.
 
     Raises:
         ValueError: bad form, regularisation or tolerance, features as `llmpo_jax.models.identified`, several policies
             with the top score, or scores beyond the range of float64.
     """
-    (found,) = solve_all([(features, theta)], form, regularisation, tolerance, start)
+    instance = Instance(np.asarray(features, np.float64), np.asarray(theta, np.float64), ties, costs)
+    (found,) = solve_all([instance], form, regularisation, tolerance, start)
     return found
 
 
 def solve_all(
-    instances: Sequence[tuple[np.ndarray, np.ndarray]],
+    instances: Sequence[Instance],
     form: str = "exact",
     regularisation: Number = 0.0,
     tolerance: Number = 1e-4,
     start: np.ndarray | None = None,
 ) -> list[StructuredTime]:
-    """As `solve` for each of many instances (features [K, d] and theta [d]), those of one shape as a batch."""
+    """As `solve` for each of many instances, those of one shape as a batch."""
     form, regularisation, tolerance = checked(form, regularisation, tolerance)
-    made = [program.make(np.asarray(x, np.float64), np.asarray(theta, np.float64)) for x, theta in instances]
-    shapes = [instance.rivals.contrasts.shape for instance, _ in made]
+    made = [program.make(instance) for instance in instances]
+    shapes = [each.rivals.contrasts.shape for each, _ in made]
     found: dict[int, Solution] = {}
     for shape in dict.fromkeys(shapes):
         alike = [index for index, each in enumerate(shapes) if each == shape]
         with ThreadPoolExecutor(cores()) as pool:
             batches = _Batches(pool, form, [made[index][0] for index in alike])
             found |= zip(alike, batches.solve(regularisation, tolerance, start), strict=True)
-    return [_result(found[index], winner, form, regularisation, tolerance) for index, (_, winner) in enumerate(made)]
+    return [
+        _result(found[index], winner, instances[index].costs, form, regularisation, tolerance)
+        for index, (_, winner) in enumerate(made)
+    ]
 
 
-def _result(solution: Solution, winner: int, form: str, regularisation: float, tolerance: float) -> StructuredTime:
+def _result(
+    solution: Solution, winner: int, costs: np.ndarray | None, form: str, regularisation: float, tolerance: float
+) -> StructuredTime:
     lower, upper = float(solution.lower), float(solution.upper)
     gap = upper / lower - 1 if lower > 0 else math.inf
     policies = len(solution.shifts) + 1
     proportions = np.zeros((policies, policies))
     proportions[np.triu_indices(policies, 1)] = solution.weights
+    if costs is not None:
+        proportions /= costs
+        proportions /= proportions.sum()
     status = "optimal" if gap <= tolerance + regularisation else "inaccurate"
     return StructuredTime(1 / lower if lower > 0 else math.inf, proportions, winner, form, regularisation, status, gap)
 
@@ -243,7 +260,8 @@ def _round(
     found = polish.polish(cost, some, start[chosen] / start[chosen].sum(), last.shifts, penalty, tolerance / 4)
     weights = jnp.zeros_like(start).at[chosen].set(found.weights)
     gains = program.gains(cost, instance.pairs, found.prices, found.shifts)
-    lower = alternatives.least(cost, some.pairs, found.weights, some.rivals, found.shifts).min()
+    decided = found.weights * some.pairs.worth
+    lower = alternatives.least(cost, some.pairs, decided, some.rivals, found.shifts).min()
     lower, upper = lower * (1 - instance.rounding), gains.max() * (1 + instance.rounding)
     value = lower - penalty * weights @ weights
     gap = ((gains - penalty * weights).max() - value) / jnp.abs(value)

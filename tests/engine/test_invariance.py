@@ -99,6 +99,15 @@ def test_deltas_and_budgets_do_not_disturb_each_other() -> None:
     np.testing.assert_array_equal(without.counts, whole.counts)
 
 
+def test_costs_of_one_are_comparisons() -> None:
+    """The information per cost is then the information, so LLM-PO takes the same decisions."""
+    whole = plain("llm-po")
+    asked = {"deltas": DELTAS, "budgets": BUDGETS, "replications": REPLICATIONS, "max_comparisons": 1000, "seed": 11}
+    priced = simulate.simulate(MODEL, costs=np.full(5, 0.5), **asked)
+    assert_same(priced, whole)
+    np.testing.assert_array_equal(priced.stopping_cost, np.where(whole.stopping_time < 0, 1000, whole.stopping_time))
+
+
 SCRIPT = """
 import json, jax
 from llmpo_jax import models

@@ -17,6 +17,8 @@ from llmpo_jax.engine import chunks, study
 from llmpo_jax.engine.chunks import Identity
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.study import Arguments, run_study
+from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.spaces import UNSTRUCTURED
 
 ARGUMENTS = Arguments(
     sources=("random-condorcet:5,gap=0.3",),
@@ -47,6 +49,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     assert sorted(file.name for file in path.iterdir()) == sorted([*TABLES, "chunks", "manifest.json", ".lock"])
     assert StudyFolder(path).read_manifest()["complete"] is True
     return tables(path)
+
+
+def test_the_default_study_has_the_usual_samplers_alone() -> None:
+    """The further ones run where they are named, and are among those that an error lists."""
+    cells = study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=()))
+    assert tuple(cell.prepared.sampler for cell in cells) == UNSTRUCTURED.usual
+    further = tuple(name for name in SAMPLERS.names() if name not in UNSTRUCTURED.usual)
+    assert len(study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=further))) == len(further) > 0
+    with pytest.raises(ValueError, match=", ".join(further)):
+        study.prepare_cells(dataclasses.replace(ARGUMENTS, samplers=("rmed2",)))
 
 
 def tables(path: Path) -> dict[str, bytes]:

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 
 import llmpo_jax as lp
-from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
-from llmpo_jax.spaces import told_nothing
 from llmpo_jax.stopping import STOPPING_RULES
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
 from tests.live.driving import Answers, create, drive, names
@@ -22,10 +19,12 @@ MU = np.asarray(lp.win_probabilities(MODEL), float)
 FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
-UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in told_nothing(SAMPLERS)]
-UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule != "e-process"]
+# Without randomness, with randomness, with a state as well, with a state that is told outcomes by the record alone.
+KINDS = ("llm-po", "random-pair", "rucb", "beat-the-mean")
+UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in KINDS]
+UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule not in ("e-process", "dkwt")]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]
-STRUCTURED = [(s, "e-process") for s in told_nothing(STRUCTURED_SAMPLERS) if s != "llm-po-oracle"] + [
+STRUCTURED = [(s, "e-process") for s in ("llm-po", "thompson", "rage-glm")] + [
     ("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"
 ]
 LIMIT = 300
@@ -211,6 +210,7 @@ def test_a_pair_that_only_ties_is_not_asked_for_ever(tmp_path):
         ({"features": np.ones((3, 2))}, "features has shape (3, 2), expected one row for each of the 2"),
         ({"features": np.ones((2, 2))}, "features"),
         ({"features": np.eye(2), "sampler": "llm-po-oracle"}, "told the truth"),
+        ({"stopping": "dkwt"}, "weighs no evidence"),
         ({"features": np.eye(2), "existence": "certify"}, "expected 'assumed'"),
     ],
 )

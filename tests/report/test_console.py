@@ -20,7 +20,7 @@ def _row(sampler: str, mean: float, **changes: Any) -> dict[str, Any]:
     row = {"source": "toy-4", "sampler": sampler, "stopping": "e-process", "delta": 0.1, "errors": 2}
     row |= {"replications": 200, "error_rate": 0.01, "error_low": 0.0012, "error_high": 0.0357, "censored": 0.0}
     row |= {"mean": mean, "mean_low": mean - 40, "mean_high": mean + 40, "median": mean}
-    return {**row, "ratio": mean / 100, "bound": 80.0, **changes}
+    return {**row, "ratio": mean / 100, "bound": 80.0, "unit": "comparisons", **changes}
 
 
 def _frame(*rows: dict[str, Any]) -> pl.DataFrame:

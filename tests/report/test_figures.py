@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from matplotlib.text import Text
 
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.report import curves, ends, figures, names, spread, stored, style
+from llmpo_jax.spaces import SPACES
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
 from tests.report.toy_study import BUDGETS, LIMIT, REPLICATIONS, RULES, SAMPLERS, TIME, make_study
 
@@ -74,6 +76,14 @@ def test_panels_say_which_rule_is_proven(findings: stored.Findings) -> None:
     assert titles == ["e-process (proven)", "stylised (heuristic)"]
     assert style.rule_label("kaufmann-koolen") == "kaufmann-koolen (proven)"
     assert style.rule_label("custom") == "custom"
+
+
+def test_a_rule_of_which_no_budget_is_asked_has_no_panel(findings: stored.Findings) -> None:
+    for number, rules in enumerate(([RULES[0]], [])):
+        asked = findings.table.filter(pl.col("budget").is_null() | pl.col("stopping").is_in(rules))
+        drawing = curves.correct_selection(dataclasses.replace(findings, table=asked), "page")
+        assert (drawing is None) == bool(number)
+        assert drawing is None or [panel.get_title() for panel in drawing.figure.axes] == ["e-process (proven)"]
 
 
 @pytest.mark.parametrize("width", style.WIDTHS)
@@ -219,6 +229,9 @@ def test_samplers_keep_their_style_whatever_else_is_drawn() -> None:
     assert alone["rucb"] == among["rucb"]
     assert len({(look.color, look.dashes, look.marker) for look in among.values()}) == 4
     assert max(among, key=lambda name: among[name].width) == "llm-po"
+    known = style.sampler_styles([name for space in SPACES.values() for name in space.samplers.names()])
+    assert len({look.color for look in known.values()}) == len({(look.dashes, look.marker) for look in known.values()})
+    assert len({look.color for look in known.values()}) == len(known)
 
 
 def test_draw_writes_every_format_and_the_caption(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from llmpo_jax.engine.identification import Identification
 from llmpo_jax.models import Battles
 from llmpo_jax.report import identify_words as words
 from llmpo_jax.report.as_json import as_json
-from llmpo_jax.report.words import at_least
+from llmpo_jax.report.words import at_least, at_least_cost
 from llmpo_jax.theory.ranking import ranking
 
 DELTA = 0.05
@@ -113,6 +113,9 @@ def test_estimates_have_two_digits(comparisons: float, expected: str) -> None:
 
 def test_a_lower_bound_is_rounded_down() -> None:
     assert [at_least(value) for value in (7.65, 32.0, 1234.9, np.inf)] == ["7", "32", "1,234", "infinitely many"]
+    costs = (0.0123456, 7.6599, 32.0, 1234567.9, 0.0, np.inf)
+    shown = ["0.01234", "7.659", "32.00", "1,234,567", "0", "infinitely much"]
+    assert [at_least_cost(value) for value in costs] == shown
 
 
 def test_ranks_and_parts() -> None:

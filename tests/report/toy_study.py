@@ -70,6 +70,7 @@ def _summary(table: pl.DataFrame, winner: bool) -> pl.DataFrame:
         mean_low=spent.mean() - 11,
         mean_high=spent.mean() + 13,
         median=spent.median(),
+        unit=pl.lit("comparisons"),
     )
     nats = -pl.col("delta").log()
     if not winner:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmpo_jax.samplers import posterior
+from llmpo_jax.samplers import posterior, thompson
 
 DRAWS = 200_000
 SHAPES = ((1, 1), (1, 2), (2, 1), (3, 1), (1, 40), (2, 2), (7, 4), (30, 50), (400, 300), (60_000, 40_000))
@@ -87,3 +87,19 @@ def test_proposals_are_rejected_as_seldom_as_promised() -> None:
         with np.errstate(divide="ignore"):
             accepted = np.exp(np.minimum(x**2 / 2 + d - d * v + d * np.log(v), 0))
         assert weight @ accepted / weight.sum() > 0.95
+
+
+def test_the_chance_of_being_ahead_is_the_tail_of_the_posterior() -> None:
+    """Against SciPy's, from no comparison to 10^5, from even records to one-sided ones."""
+    rng = np.random.default_rng(0)
+    n = np.concatenate([np.arange(60), np.exp(rng.uniform(0, np.log(1e5), 400)).astype(int)])
+    rate = 0.5 + rng.normal(size=len(n)) * rng.choice([0, 1, 5, 100], len(n)) / np.sqrt(np.maximum(n, 1))
+    wins = np.rint(n * np.clip(rate, 0, 1)).astype(np.int32)
+    losses = (n - wins).astype(np.int32)
+    found = jax.jit(jax.vmap(lambda one, other: thompson.log_ahead(one, other, jnp.float32)))(wins, losses)
+    for own, (a, b) in zip(np.asarray(found).T, ((wins, losses), (losses, wins)), strict=True):
+        expected = stats.binom.logcdf(a, a + b + 1, 0.5)
+        told = np.isfinite(expected)
+        np.testing.assert_allclose(own[told], expected[told], rtol=3e-6, atol=1e-5)
+        assert np.all(own[~told] < -700) and np.isfinite(own).all()
+        np.testing.assert_allclose(np.exp(own), stats.beta.sf(0.5, a + 1, b + 1), rtol=0, atol=1e-5)

@@ -13,10 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from llmpo_jax import models
 from llmpo_jax.samplers import SAMPLERS, llm_po
+from llmpo_jax.spaces import UNSTRUCTURED
 from tests import reference
+from tests.baselines_reference import SAMPLERS as REFERENCES
 from tests.samplers import trajectory
 
 STEPS = trajectory.STEPS
@@ -39,14 +42,20 @@ class Agreement(NamedTuple):
 
 
 def agreement(
-    sampler: str, path: trajectory.Trajectory, existence: str, dtype: Any, tolerance: float = reference.TIE
+    sampler: str,
+    path: trajectory.Trajectory,
+    existence: str,
+    dtype: Any,
+    tolerance: float = reference.TIE,
+    ties: bool = False,
+    costs: np.ndarray | None = None,
 ) -> Agreement:
-    rule = reference.SAMPLERS[sampler]
+    rule = REFERENCES[sampler]
     random = reference.randomness(SEED, REPLICATION, K, STEPS)
     drawn = reference.draws(sampler, random.keys, K, dtype)
-    record, state = reference.Record(K, existence), rule.init(K)
+    record, state = reference.Record(K, existence, ties, costs), rule.init(K)
     same, single, error = 0, 0, 0.0
-    for t, (first, second, won) in enumerate(zip(path.first, path.second, path.won, strict=True)):
+    for t, (first, second, won, tied) in enumerate(zip(path.first, path.second, path.won, path.tied, strict=True)):
         error = max(error, float(np.abs(path.evidence[t] - record.wealth).max()))
         decide = functools.partial(rule.decide, record, np.array(record.wealth), state, drawn[t])
         options = list(reference.decisions(decide, tolerance))
@@ -56,7 +65,7 @@ def agreement(
         same += options[0][:2] == (first, second)
         single += len({option[:2] for option in options}) == 1
         state = matching[0][2]
-        record.observe(int(first), int(second), bool(won))
+        record.observe(int(first), int(second), bool(won), bool(tied))
     return Agreement(None, same / STEPS, single / STEPS, error)
 
 
@@ -68,11 +77,13 @@ def run(sampler: str, instance: str, existence: str, dtype: Any) -> trajectory.T
 
 def test_every_sampler_has_a_reference() -> None:
     """A sampler without a literal counterpart would be tested by nothing below."""
-    missing = set(SAMPLERS.names()) - set(reference.SAMPLERS)
-    assert not missing, f"add {sorted(missing)} to SAMPLERS in tests/reference.py: what its docstring says, in NumPy"
+    missing = set(SAMPLERS.names()) - set(REFERENCES)
+    where = "SAMPLERS in tests/reference.py or tests/baselines_reference.py"
+    assert not missing, f"add {sorted(missing)} to {where}: what its docstring says, in NumPy"
 
 
-CASES = [(name, "assumed") for name in SAMPLERS.names()] + [("llm-po", "certify"), ("llm-po-d-tracking", "certify")]
+FURTHER = [name for name in SAMPLERS.names() if name not in UNSTRUCTURED.usual]
+CASES = [(name, "assumed") for name in UNSTRUCTURED.usual] + [("llm-po", "certify"), ("llm-po-d-tracking", "certify")]
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
@@ -91,15 +102,55 @@ def test_decisions_in_float64(sampler: str, existence: str, instance: str) -> No
     assert found.same > 0.98
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS.names())
-def test_decisions_in_float32(sampler: str) -> None:
+def _upper(path: trajectory.Trajectory, chosen: np.ndarray) -> np.ndarray:
+    """[K, K] upper triangle, the chosen comparisons of each pair as the procedure numbers the policies."""
+    counts = np.zeros((K, K), int)
+    np.add.at(counts, (np.minimum(path.first, path.second)[chosen], np.maximum(path.first, path.second)[chosen]), 1)
+    return counts
+
+
+def test_decisions_with_ties_and_costs() -> None:
+    """LLM-PO by information per cost, in float64; every outcome a win, a tie or a loss as its 32 bits say."""
+    mu, rng = INSTANCES["cyclic"], np.random.default_rng(0)
+    ties, costs = np.triu(rng.uniform(0, 0.6, (K, K)), 1), np.exp(rng.uniform(0, 3, K)).astype(np.float32)
+    ties, costs = ties + ties.T, costs[:, None] + costs[None]
+    chosen = trajectory.procedure("llm-po", K, dtype=jnp.float64, ties=True, priced=True)
+    path = trajectory.follow(chosen, trajectory.plan_for(chosen, mu, ties, costs, seed=SEED), REPLICATION)
+    bits = reference.randomness(SEED, REPLICATION, K, STEPS).bits
+    i, j = path.shuffled[path.first], path.shuffled[path.second]
+    outcomes = [
+        reference.outcome(int(b), float(mu[x, y]), float(ties[x, y])) for b, x, y in zip(bits, i, j, strict=True)
+    ]
+    np.testing.assert_array_equal(np.stack([path.won, path.tied], axis=1), outcomes)
+    np.testing.assert_array_equal(np.triu(np.asarray(path.final.statistics.ties)), _upper(path, path.tied))
+    # The first 100 outcomes of each pair are independent, whatever was compared when: false alarm 1e-6 over ten pairs.
+    for x, y in zip(*np.triu_indices(K, 1), strict=True):
+        tied = path.tied[(np.minimum(i, j) == x) & (np.maximum(i, j) == y)][:100]
+        assert len(tied) < 100 or stats.binomtest(int(tied.sum()), 100, ties[x, y]).pvalue > 1e-7
+    own = costs[path.shuffled][:, path.shuffled]
+    found = agreement("llm-po", path, "assumed", jnp.float64, ties=True, costs=own)
+    assert found.stray is None and found.error < 1e-9 and found.same > 0.98
+    assert agreement("llm-po", path, "assumed", jnp.float64, ties=True).stray is not None, "costs do matter"
+    assert agreement("llm-po", path, "assumed", jnp.float64, costs=own).stray is not None, "so do ties"
+    spending = path.final.spending
+    assert spending is not None
+    spent = own[path.first, path.second].sum(dtype=float)
+    assert np.asarray(spending.total, float).sum() == pytest.approx(spent, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "instance"),
+    [(name, "cyclic") for name in SAMPLERS.names()] + [(name, "bradley-terry") for name in FURTHER],
+)
+def test_decisions_in_float32(sampler: str, instance: str) -> None:
     """float32, the product's own precision, decides as exact arithmetic does: scores within 3e-5 are ties.
 
-    (1e-3 for tracking, whose scores are numbers of comparisons up to 2,000.) Measured: the first choice of float64 in
+    (1e-3 for tracking, whose scores are numbers of comparisons up to 2,000, and for top-two Thompson, whose scores are
+    sums of logarithms down to -200.) Measured: the first choice of float64 in
     98.4 % (thompson) to 100 % of the steps, evidence to 1e-5 nats.
     """
-    path = run(sampler, "cyclic", "assumed", jnp.float32)
-    tolerance = 1e-3 if "tracking" in sampler else 3e-5
+    path = run(sampler, instance, "assumed", jnp.float32)
+    tolerance = 1e-3 if "tracking" in sampler or sampler == "top-two-thompson" else 3e-5
     found = agreement(sampler, path, "assumed", jnp.float32, tolerance)
     assert found.stray is None
     assert found.error < 1e-4
@@ -112,7 +163,7 @@ def test_decisions_do_not_depend_on_x64(sampler: str) -> None:
     double = run(sampler, "cyclic", "assumed", jnp.float32)
     with jax.enable_x64(False):
         single = run(sampler, "cyclic", "assumed", jnp.float32)
-    for one, other in zip(double[:5], single[:5], strict=True):
+    for one, other in zip(double[:6], single[:6], strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -25,23 +25,35 @@ class Trajectory(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     won: np.ndarray
+    tied: np.ndarray
     evidence: np.ndarray
     shuffled: np.ndarray
     final: Replication
 
 
 def procedure(
-    sampler: str, num_policies: int, stopping: str = "e-process", dtype: Any = jnp.float32, existence: str = "assumed"
+    sampler: str,
+    num_policies: int,
+    stopping: str = "e-process",
+    dtype: Any = jnp.float32,
+    existence: str = "assumed",
+    **circumstances: Any,
 ) -> Procedure:
     """The named procedure, with evidence of this dtype."""
-    problem = Problem(num_policies, existence, dtype)
+    problem = Problem(num_policies, existence, dtype, **circumstances)
     return Procedure(problem, SAMPLERS.get(sampler), STOPPING_RULES.get(stopping))
 
 
-def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (1e-3,), seed: int = 0) -> Plan:
-    """The plan of a long run, with thresholds in the procedure's dtype."""
-    budgets = (STEPS,) if chosen.sampler.told else ()
-    plan = make_plan(chosen, mu, Settings(deltas, budgets, 2**20, chosen.problem.existence, seed=seed))
+def plan_for(
+    chosen: Procedure, mu: np.ndarray, *beside: np.ndarray, deltas: tuple[float, ...] = (1e-3,), seed: int = 0
+) -> Plan:
+    """The plan of a long run (`beside` win rates there may be ties and costs), thresholds in the procedure's dtype."""
+    plan = make_plan(
+        chosen,
+        mu,
+        Settings(deltas, (STEPS,) if chosen.sampler.told else (), 2**20, chosen.problem.existence, seed=seed),
+        *beside,
+    )
     dtype = chosen.problem.dtype
     return plan._replace(
         winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)
@@ -50,16 +62,24 @@ def plan_for(chosen: Procedure, mu: np.ndarray, *, deltas: tuple[float, ...] = (
 
 @functools.cache
 def _scan(chosen: Procedure):
-    def body(plan: Plan, rep: Replication, t: jax.Array):
-        step_key = jax.random.fold_in(rep.identity.key, t)
-        bits = jax.random.bits(step_key, (), jnp.uint32)
+    def body(plan: Plan, rep: Replication, random: tuple[jax.Array, Any]):
+        bits, drawn = random
         evidence = chosen.stopping.evidence(chosen.problem, rep.stopping, rep.statistics)
-        new, (first, second, _) = step(chosen, plan, rep, bits, draw(chosen, plan, step_key))
-        return new, (first, second, bits < plan.chances[first, second], evidence)
+        new, (first, second, _) = step(chosen, plan, rep, bits, drawn)
+        chance, ties = plan.chances[first, second], 0 if plan.ties is None else plan.ties[first, second]
+        tied = (bits >= chance) & (bits - chance < ties)
+        return new, (first, second, bits < chance, tied, evidence)
+
+    def comparison(plan: Plan, key: jax.Array, t: jax.Array):
+        step_key = jax.random.fold_in(key, t)
+        return jax.random.bits(step_key, (), jnp.uint32), draw(chosen, plan, step_key)
 
     @jax.jit
     def run(plan: Plan, rep: Replication):
-        return jax.lax.scan(functools.partial(body, plan), rep, jnp.arange(1, STEPS + 1, dtype=jnp.int32))
+        # Drawn together, as by the engine: threefry inside a step takes XLA many times as long to compile.
+        times = jnp.arange(1, STEPS + 1, dtype=jnp.int32)
+        random = jax.vmap(functools.partial(comparison, plan, rep.identity.key))(times)
+        return jax.lax.scan(functools.partial(body, plan), rep, random)
 
     return run
 
@@ -70,9 +90,8 @@ def follow(chosen: Procedure, plan: Plan, replication: int, relabelled: np.ndarr
     if relabelled is not None:
         identity = identity._replace(shuffled=jnp.asarray(relabelled, jnp.int32)[identity.shuffled])
     rep = start(chosen, plan, identity, jnp.asarray(False))
-    final, (first, second, won, evidence) = _scan(chosen)(plan, rep)
+    final, (first, second, won, tied, evidence) = _scan(chosen)(plan, rep)
     shuffled = np.asarray(identity.shuffled)
     own = np.argsort(shuffled)
-    return Trajectory(
-        own[np.asarray(first)], own[np.asarray(second)], np.asarray(won), np.asarray(evidence), shuffled, final
-    )
+    won, tied, evidence = (np.asarray(x) for x in (won, tied, evidence))
+    return Trajectory(own[np.asarray(first)], own[np.asarray(second)], won, tied, evidence, shuffled, final)

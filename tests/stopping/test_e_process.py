@@ -15,22 +15,18 @@ import pytest
 
 from llmpo_jax.protocol import Comparison, Problem, Statistics
 from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.stopping import STOPPING_RULES, e_process
+from llmpo_jax.stopping import STOPPING_RULES, e_process, forecast
 from llmpo_jax.stopping.e_process import E_PROCESS
-from llmpo_jax.theory import strength
 from llmpo_jax.theory.statistics import judged, nothing_yet, observe
 
 # Precision: the log wealth after a million comparisons.
 
 MILLION = 1_000_000
 LOGS = {
-    # name: (mu, seed); the seeds are such that pooling is or is not in force.
-    "pair": ([[0.5, 0.49], [0.51, 0.5]], 0),
-    "pooled": ([[0.5, 0.51, 0.52], [0.49, 0.5, 0.51], [0.48, 0.49, 0.5]], 2),
-    "not pooled": ([[0.5, 0.51, 0.52], [0.49, 0.5, 0.51], [0.48, 0.49, 0.5]], 1),
-    "circle": ([[0.5, 0.7, 0.3], [0.3, 0.5, 0.7], [0.7, 0.3, 0.5]], 2),
+    "pair": [[0.5, 0.49], [0.51, 0.5]],
+    "line": [[0.5, 0.51, 0.52], [0.49, 0.5, 0.51], [0.48, 0.49, 0.5]],
+    "circle": [[0.5, 0.7, 0.3], [0.3, 0.5, 0.7], [0.7, 0.3, 0.5]],
 }
-POOLED = {"pair": False, "pooled": True, "not pooled": False, "circle": False}
 
 
 def random_log(mu: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,63 +40,33 @@ def random_log(mu: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def fed(problem: Problem, log: tuple[jax.Array, ...]) -> tuple[Statistics, e_process.EProcess]:
-    """The product's statistics and e-process after a log of comparisons."""
+def fed(problem: Problem, log: tuple[jax.Array, ...]) -> tuple[Statistics, e_process.EProcess, jax.Array]:
+    """The product's statistics and e-process after a log of n comparisons, and its bets [n, 2]."""
 
-    def step(carry: Any, entry: tuple[jax.Array, ...]) -> tuple[Any, None]:
+    def step(carry: Any, entry: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
         statistics, state = carry
         comparison = judged(statistics, *entry)
-        return (observe(problem, statistics, comparison), E_PROCESS.update(problem, state, comparison)), None
+        known = observe(problem, statistics, comparison), E_PROCESS.update(problem, state, comparison)
+        return known, bets(state, comparison)
 
-    return jax.lax.scan(step, (nothing_yet(problem), E_PROCESS.init(problem)), log)[0]
+    (statistics, state), made = jax.lax.scan(step, (nothing_yet(problem), E_PROCESS.init(problem)), log)
+    return statistics, state, made
+
+
+def bets(state: e_process.EProcess, comparison: Comparison) -> jax.Array:
+    """The product's bets on a comparison."""
+    strengths = state.table[3:, jnp.stack([comparison.first, comparison.second])]
+    return e_process.bets(forecast.chance(state.weights, forecast.experts(comparison, strengths)))
 
 
 @functools.cache
-def fed_millions(k: int) -> dict[str, tuple[Statistics, e_process.EProcess]]:
+def fed_millions(k: int) -> dict[str, tuple[Statistics, e_process.EProcess, jax.Array]]:
     """What `fed` finds after the logs of K = k policies, side by side, since a step costs the same for all of them."""
-    mus = {name: (np.array(mu), seed) for name, (mu, seed) in LOGS.items() if len(mu) == k}
-    logs = [random_log(mu, MILLION, seed) for mu, seed in mus.values()]
+    mus = {name: np.array(mu) for name, mu in LOGS.items() if len(mu) == k}
+    logs = [random_log(mu, MILLION, 0) for mu in mus.values()]
     columns = tuple(jnp.asarray(np.stack(column)) for column in zip(*logs, strict=True))
     found = jax.vmap(functools.partial(fed, Problem(k)))(columns)
     return {name: jax.tree.map(lambda x, row=row: x[row], found) for row, name in enumerate(mus)}
-
-
-def bets_on(log: tuple[np.ndarray, np.ndarray, np.ndarray], k: int) -> tuple[np.ndarray, float]:
-    """The factors [n, 2] of the wealth of (first, second), in float64, and what the contest of predictions came to.
-
-    All records are cumulative counts of the log itself; only the contest, over the first 16 comparisons of each pair,
-    decides which of two predictions is in force.
-    """
-    first, second, won = log
-    n = len(won)
-    winner, loser = np.where(won, first, second), np.where(won, second, first)
-    before = {}
-    for i in range(k):
-        for j in range(k):
-            hits = (winner == i) & (loser == j)
-            before[i, j] = np.cumsum(hits) - hits
-    own = np.choose(first * k + second, [before[i, j] for i in range(k) for j in range(k)])
-    other = np.choose(second * k + first, [before[i, j] for i in range(k) for j in range(k)])
-
-    def totals(policy: np.ndarray) -> np.ndarray:
-        wins = np.choose(policy, [sum(before[i, j] for j in range(k)) for i in range(k)])
-        losses = np.choose(policy, [sum(before[j, i] for j in range(k)) for i in range(k)])
-        return (wins + strength.SHRINKAGE) / (losses + strength.SHRINKAGE)
-
-    one, two = totals(first), totals(second)
-    mean = one / (one + two)
-    count = own + other
-    pooling, value = np.zeros(n + 1), 0.0
-    for t in np.flatnonzero((count >= 1) & (count < strength.CONTEST_COUNTS)):
-        pair = (own[t] + 2) / (count[t] + 4)
-        value = min(strength.CONTEST_CAP, value + math.log(mean[t] / pair if won[t] else (1 - mean[t]) / (1 - pair)))
-        pooling[t + 1 :] = value
-    pooled = pooling[:-1] >= 0
-    prior = np.where(pooled, e_process.POOLED_PRIOR, e_process.PAIR_PRIOR)
-    mean = np.where(pooled, mean, 0.5)
-    bet = np.minimum(0.5, np.stack([own + prior * mean, other + prior * (1 - mean)], 1) / (count + prior)[:, None])
-    lost = np.stack([~won, won], 1)
-    return 2 * np.where(lost, 1 - bet, bet), value
 
 
 def log_wealth(log: tuple[np.ndarray, ...], factors: np.ndarray, k: int, exact: bool) -> list[float]:
@@ -115,34 +81,34 @@ def log_wealth(log: tuple[np.ndarray, ...], factors: np.ndarray, k: int, exact: 
 
 @pytest.mark.parametrize("name", LOGS)
 def test_wealth_after_a_million_comparisons(name: str) -> None:
-    """float32 stays within 1e-3 nats of exact arithmetic (mpmath, 50 digits), under either prediction.
+    """float32 stays within 1e-3 nats of exact arithmetic (mpmath, 50 digits), whatever is bet.
 
-    mpmath takes the first 10^4 comparisons; float64 logs added without rounding agree with it there to 1e-9, and take
-    the million. Measured: 2e-5 to 8e-5 nats on the first three. On the circle 1e-2 of 58,000 nats, or 2e-7 of the
-    wealth (float32 logs are biased by a fraction of an ulp), so beyond 3,300 nats the bound is relative. The threshold
-    of delta = 1e-50 is 115 nats.
+    Of the bets that were made, which `tests/samplers/test_reference.py` holds against literal ones. mpmath takes the
+    first 10^4 comparisons; float64 logs added without rounding agree with it there to 1e-9, and take the million. On
+    the circle float32 logs, biased by a fraction of an ulp, leave 2e-7 of 58,000 nats: beyond 3,300 nats the bound is
+    relative. The threshold of delta = 1e-50 is 115 nats.
     """
-    mu, seed = np.array(LOGS[name][0]), LOGS[name][1]
+    mu = np.array(LOGS[name])
     k = len(mu)
-    log = random_log(mu, MILLION, seed)
-    factors, contest = bets_on(log, k)
-    assert POOLED[name] == (contest >= 0)
+    log = random_log(mu, MILLION, 0)
+    statistics, state, made = fed_millions(k)[name]
+    lost = np.stack([~log[2], log[2]], 1)
+    factors = 2 * np.where(lost, 1 - np.asarray(made, float), np.asarray(made, float))
 
     start = tuple(column[:10_000] for column in log)
     exact = log_wealth(start, factors[:10_000], k, exact=True)
     np.testing.assert_allclose(log_wealth(start, factors[:10_000], k, exact=False), exact, atol=1e-9, rtol=0)
     wanted = log_wealth(log, factors, k, exact=False)
 
-    statistics, state = fed_millions(k)[name]
     assert int(statistics.t) == MILLION
-    found = np.asarray(state.sums[:2], float).sum(axis=0)
+    found = np.asarray(state.table[:2], float).sum(axis=0)
     assert (np.abs(found - wanted) <= np.maximum(1e-3, 3e-7 * np.abs(wanted))).all()
 
 
 # The bets.
 
 
-def random_comparison(rng: np.random.Generator, won: bool, pooling: float) -> Comparison:
+def random_comparison(rng: np.random.Generator, won: bool) -> Comparison:
     wins, losses = rng.integers(0, 30, size=2)
     more = rng.integers(0, 60, size=4)
     return Comparison(
@@ -153,22 +119,32 @@ def random_comparison(rng: np.random.Generator, won: bool, pooling: float) -> Co
         losses=jnp.asarray(losses, jnp.int32),
         total_wins=jnp.asarray([wins + more[0], losses + more[1]], jnp.int32),
         total_losses=jnp.asarray([losses + more[2], wins + more[3]], jnp.int32),
-        pooling=jnp.asarray(pooling, jnp.float64),
+        pooling=jnp.zeros((), jnp.float64),
     )
 
 
-@pytest.mark.parametrize("pooling", [-0.5, 0.0, 2.0])
-def test_bets_are_fixed_before_the_outcome(pooling: float) -> None:
+def random_knowledge(rng: np.random.Generator) -> tuple[jax.Array, jax.Array]:
+    """Strengths [2 F, 2], the variances among them, and weights [E]."""
+    return jnp.asarray(rng.normal(0, 2, (2 * len(forecast.VARIANCES), 2))), jnp.asarray(
+        rng.dirichlet(np.full(forecast.EXPERTS, 0.3))
+    )
+
+
+def test_bets_are_fixed_before_the_outcome() -> None:
     """A bet that knew the outcome would win always; one above 1/2 would win on the true winner.
 
     Each factor has mean 1 - (2 mu - 1)(1 - 2 p), at most 1 for every mu >= 1/2.
     """
     for seed in range(40):
-        lost, won = (random_comparison(np.random.default_rng(seed), outcome, pooling) for outcome in (False, True))
-        bets = np.asarray(e_process.bets(won, jnp.float64))
-        np.testing.assert_array_equal(bets, e_process.bets(lost, jnp.float64))
+        lost, won = (random_comparison(np.random.default_rng(seed), outcome) for outcome in (False, True))
+        strengths, weights = random_knowledge(np.random.default_rng(100 + seed))
+        bets, other = (
+            np.asarray(e_process.bets(forecast.chance(weights, forecast.experts(outcome, strengths))))
+            for outcome in (won, lost)
+        )
+        np.testing.assert_array_equal(bets, other)
         assert (bets > 0).all() and (bets <= 0.5).all()
-        up, down = (np.exp(e_process.gains(outcome, jnp.float64)) for outcome in (won, lost))
+        up, down = (np.exp(e_process.gains(jnp.asarray(bets), outcome.won)) for outcome in (won, lost))
         for mu in (0.5, 0.6, 1.0):
             mean = mu * up[0] + (1 - mu) * down[0]
             np.testing.assert_allclose(mean, 1 - (2 * mu - 1) * (1 - 2 * bets[0]), rtol=1e-12)
@@ -201,7 +177,7 @@ def runs_of(sampler: Any) -> Any:
     """The run of this sampler on given outcomes, as a compiled function of the chances, the start and all outcomes."""
     problem = Problem(len(MU), "certify", jnp.float64)
 
-    def run(mu: jax.Array, start: Statistics, outcomes: jax.Array) -> Any:
+    def run(mu: jax.Array, start: Any, outcomes: jax.Array) -> Any:
         def step(carry: Any, won: jax.Array) -> tuple[Any, Any]:
             statistics, state = carry
             first, second = sampler(problem, statistics, E_PROCESS.evidence(problem, state, statistics))
@@ -210,22 +186,30 @@ def runs_of(sampler: Any) -> Any:
             chance = jnp.where(won, mu[first, second], mu[second, first])
             return (statistics, state), (E_PROCESS.evidence(problem, state, statistics), chance, state.proofs.pairs)
 
-        (_, state), (wealth, chance, proofs) = jax.lax.scan(step, (start, E_PROCESS.init(problem)), outcomes)
+        (_, state), (wealth, chance, proofs) = jax.lax.scan(step, start, outcomes)
         return wealth, state.peak, jnp.cumprod(chance), proofs
 
     return jax.jit(jax.vmap(run, in_axes=(None, None, 0)))
 
 
-def wealth_tree(mu: np.ndarray, sampler: Any, pooling: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def wealth_tree(mu: np.ndarray, sampler: Any, pooled: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All 2^LENGTH runs: log wealth [runs, LENGTH, K], peaks [runs, K], and the probability [runs, LENGTH] of each
     run's first comparisons. Starts from a record in which the winner has been unlucky."""
     problem = Problem(len(mu), "certify", jnp.float64)
     runs = np.array(list(itertools.product([False, True], repeat=LENGTH)))
-    start = nothing_yet(problem)._replace(pooling=jnp.asarray(pooling, jnp.float64))
+    statistics, state = nothing_yet(problem), E_PROCESS.init(problem)
     unlucky = (jnp.asarray(0, jnp.int32), jnp.asarray(1, jnp.int32), jnp.asarray(False))
     for _ in range(2):
-        start = observe(problem, start, judged(start, *unlucky))
-    start = start._replace(pooling=jnp.asarray(pooling, jnp.float64))
+        comparison = judged(statistics, *unlucky)
+        statistics, state = observe(problem, statistics, comparison), E_PROCESS.update(problem, state, comparison)
+    trusted = np.arange(forecast.EXPERTS) >= len(forecast.PAIR_PRIORS)
+    weights = np.where(trusted == pooled, 1.0, 1e-3)
+    state = state._replace(
+        table=state.table.at[:3].set(0),
+        weights=jnp.asarray(weights / weights.sum()),
+        proofs=E_PROCESS.init(problem).proofs,
+    )
+    start = statistics._replace(pooling=jnp.asarray(1.0 if pooled else -9.0)), state
     wealth, peak, chance, proofs = (np.asarray(x) for x in runs_of(sampler)(jnp.asarray(mu), start, jnp.asarray(runs)))
     # Wealth on single pairs: what the proof "j beats i" holds, for [i, j].
     np.testing.assert_allclose(np.where(np.eye(len(mu), dtype=bool), 0, proofs).sum(axis=2), wealth, atol=1e-12)
@@ -241,15 +225,15 @@ def mean_wealth(wealth: np.ndarray, chance: np.ndarray) -> np.ndarray:
 
 
 CASES = [
-    (mu, sampler, pooling) for mu in (MU, EASY) for sampler, pooling in ((greedy, 1.0), (greedy, -9.0), (llm_po, 0.0))
+    (mu, sampler, pooled) for mu in (MU, EASY) for sampler, pooled in ((greedy, True), (greedy, False), (llm_po, True))
 ]
 
 
-@pytest.mark.parametrize(("mu", "sampler", "pooling"), CASES)
-def test_wealth_of_the_winner_is_a_supermartingale(mu: np.ndarray, sampler: Any, pooling: float) -> None:
+@pytest.mark.parametrize(("mu", "sampler", "pooled"), CASES)
+def test_wealth_of_the_winner_is_a_supermartingale(mu: np.ndarray, sampler: Any, pooled: bool) -> None:
     """Exactly, over all outcomes of 11 adaptive comparisons: the mean wealth never rises above 1, nor at all, and by
     Ville's inequality its peak reaches 1 / delta with probability delta at most."""
-    wealth, peak, chance = wealth_tree(mu, sampler, pooling)
+    wealth, peak, chance = wealth_tree(mu, sampler, pooled)
     means = mean_wealth(wealth, chance)
     assert (means <= 1 + 1e-12).all()
     assert (np.diff(means) <= 1e-12).all()
@@ -260,32 +244,36 @@ def test_wealth_of_the_winner_is_a_supermartingale(mu: np.ndarray, sampler: Any,
 def test_an_unclipped_bet_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check above is sharp: without the clip at 1/2 the mean wealth of the winner rises above 1."""
 
-    def unclipped(comparison: Comparison, dtype: Any) -> jax.Array:
-        wins = jnp.stack([comparison.wins, comparison.losses]).astype(dtype)
-        return (wins + e_process.PAIR_PRIOR / 2) / (wins[0] + wins[1] + e_process.PAIR_PRIOR)
+    def unclipped(chance: jax.Array) -> jax.Array:
+        return jnp.stack([chance, 1 - chance])
 
     monkeypatch.setattr(e_process, "bets", unclipped)
-    wealth, _, chance = wealth_tree(EASY, functools.partial(greedy), -9.0)  # a function of its own is traced anew
+    wealth, _, chance = wealth_tree(EASY, functools.partial(greedy), False)  # a function of its own is traced anew
     assert mean_wealth(wealth, chance).max() > 1.01
 
 
-@pytest.mark.parametrize("pooling", [-0.5, 2.0])
-def test_what_rounding_adds_to_a_bet_is_taken_off(pooling: float) -> None:
+def test_what_rounding_adds_to_a_bet_is_taken_off() -> None:
     """Of 400,000 float32 bets both factors: F <= 1 and F + G <= 2 but for 6 eps, of which the run pays 8 (ROUNDING on
     each), so the wealth that something is concluded from is a supermartingale whatever floats do."""
     rng = np.random.default_rng(8)
     eps, many = float(np.finfo(np.float32).eps), 400_000
     counts = np.floor(10.0 ** rng.uniform(0, 6, (6, many))).astype(np.int32) - 1
     win, loss = (np.zeros(many, bool) + outcome for outcome in (True, False))
+    strengths = rng.normal(0, 2, (many, 2 * len(forecast.VARIANCES), 2)).astype(np.float32)
+    weights = rng.dirichlet(np.full(forecast.EXPERTS, 0.3), many).astype(np.float32)
 
     def side(won: np.ndarray) -> np.ndarray:
         batch = Comparison(
             *(jnp.zeros(many, jnp.int32), jnp.ones(many, jnp.int32), jnp.asarray(won)),
             *(jnp.asarray(counts[0]), jnp.asarray(counts[1])),
             *(jnp.asarray(counts[2:4].T), jnp.asarray(counts[4:].T)),
-            jnp.full(many, pooling, jnp.float32),
+            jnp.zeros(many, jnp.float32),
         )
-        return np.asarray(jax.jit(jax.vmap(lambda c: e_process.gains(c, jnp.dtype(jnp.float32))))(batch), float)
+        return np.asarray(jax.jit(jax.vmap(gains))(batch, strengths, weights), float)
+
+    def gains(comparison: Comparison, strengths: jax.Array, weights: jax.Array) -> jax.Array:
+        chance = forecast.chance(weights, forecast.experts(comparison, strengths))
+        return e_process.gains(e_process.bets(chance), comparison.won)
 
     won, lost = np.exp(side(win)[:, 0]), np.exp(side(loss)[:, 0])
     assert won.max() <= 1
@@ -305,7 +293,7 @@ def test_certify_names_who_is_proven_against_all() -> None:
     second = (first + 1 + rng.integers(k - 1, size=400, dtype=np.int32)) % k
     strong = 0.5 + 0.1 * (second - first)
     log = (first, second, rng.random(400) < strong)
-    statistics, state = fed(problem, tuple(jnp.asarray(column) for column in log))
+    statistics, state, _ = fed(problem, tuple(jnp.asarray(column) for column in log))
     pairs = np.asarray(state.proofs.pairs)
     assert np.isinf(np.diag(pairs)).all()
     np.testing.assert_array_equal(state.proofs.weakest, pairs.min(axis=1))
@@ -321,13 +309,13 @@ def test_assumed_needs_all_but_one_refuted() -> None:
     """The score is the second smallest peak: with three policies, of which one is not refuted, it is below delta's."""
     problem = Problem(3)
     state = E_PROCESS.init(problem)
-    state = state._replace(sums=state.sums.at[2].set(jnp.asarray([5.0, 0.5, 3.0], jnp.float32)))
+    state = state._replace(table=state.table.at[2].set(jnp.asarray([5.0, 0.5, 3.0], jnp.float32)))
     verdict = E_PROCESS.verdict(problem, state, nothing_yet(problem))
     assert (int(verdict.winner), float(verdict.score), float(verdict.absence)) == (1, 3.0, -math.inf)
 
 
 @pytest.mark.parametrize("existence", ["assumed", "certify"])
-@pytest.mark.parametrize("name", STOPPING_RULES.names())
+@pytest.mark.parametrize("name", [name for name in STOPPING_RULES.names() if not STOPPING_RULES.get(name).told])
 def test_thresholds_rise_as_delta_falls(name: str, existence: str) -> None:
     """A threshold that fell with delta would let a run stop earlier at the stricter level."""
     deltas = [0.9, 0.5, 0.1, 0.01, 1e-10, 1e-50, 1e-300]

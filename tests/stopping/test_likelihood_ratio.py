@@ -148,4 +148,5 @@ def test_which_rules_are_proven() -> None:
         "e-process": True,
         "stylised": False,
         "kaufmann-koolen": True,
+        "dkwt": True,
     }

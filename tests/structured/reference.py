@@ -1,4 +1,4 @@
-"""One structured replication again in plain NumPy, float64, formula by formula; nothing of the package's arithmetic.
+"""Structured replications again in plain NumPy, float64, formula by formula; nothing of the package's arithmetic.
 
 Outcomes and the pairs of random samplers come from outside. Written for clarity: loops where the package has arrays.
 """
@@ -11,8 +11,9 @@ import math
 import numpy as np
 
 PERIOD, PRECISION = 8, 15.0
-EPOCHS, GROWTH, CAUTION, HEDGE = 24, 1.4, 3.0, 0.05
-STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE = 4, 0.4, 0.3, 0.1
+EPOCHS, GROWTH, CAUTION = 48, 1.4, 3.0
+HEDGE, LATE, LATE_HEDGE = 0.05, 24, 0.01
+STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE, TIE_PRIOR = 4, 0.4, 0.3, 0.1, 8.0
 RADIUS = 1e4
 
 
@@ -30,7 +31,7 @@ def project(values: np.ndarray) -> np.ndarray:
 class Run:
     """State of a replication with LLM-PO and all three stopping statistics."""
 
-    def __init__(self, features: np.ndarray) -> None:
+    def __init__(self, features: np.ndarray, costs: np.ndarray | None = None, may_tie: bool = False) -> None:
         self.x = features
         self.k, self.d = features.shape
         self.pairs = list(itertools.combinations(range(self.k), 2))
@@ -38,6 +39,9 @@ class Run:
         self.t = 0
         self.counts = np.zeros(len(self.pairs))
         self.wins = np.zeros(len(self.pairs))
+        self.ties = np.zeros(len(self.pairs))
+        self.costs = np.array([1.0 if costs is None else costs[pair] for pair in self.pairs])
+        self.may_tie = may_tie
         self.theta = np.zeros(self.d)
         self.covariance = np.eye(self.d) / PRECISION
         length = (self.z**2).sum(axis=1)
@@ -56,7 +60,10 @@ class Run:
 
     def next_pair(self) -> tuple[int, int]:
         """LLM-PO's pair, the one with the better estimate first."""
-        i, j = self.pairs[int(np.argmin(self.counts - (self.t + 1) * self.w))]
+        comparisons = self.w / self.costs / (self.w / self.costs).sum()
+        return self.in_order(*self.pairs[int(np.argmin(self.counts + self.ties - (self.t + 1) * comparisons))])
+
+    def in_order(self, i: int, j: int) -> tuple[int, int]:
         # Before the first refresh the longer row of features counts as the better one.
         scores = self.x @ self.theta if self.t >= PERIOD else (self.x**2).sum(axis=1)
         return (j, i) if scores[j] > scores[i] else (i, j)
@@ -76,17 +83,25 @@ class Run:
             information = sum(n * m * (1 - m) * np.outer(z, z) for n, m, z in zip(self.counts, mu, self.z, strict=True))
             self.covariance = np.linalg.inv(information + PRECISION * np.eye(self.d))
             self.theta = self.theta + self.covariance @ gradient
+        self.design()
+        self.weigh()
+
+    def design(self) -> None:
         for _ in range(STEPS):
             self.w = self.improved(self.w)
+
+    def weigh(self) -> None:
         self.weigh_e_process()
         self.weigh_likelihoods()
 
     def improved(self, w: np.ndarray, gaps: dict[int, float] | None = None) -> np.ndarray:
         """One step on the proportions; given `gaps`, of these rivals alone."""
         mu = sigmoid(self.z @ self.theta)
-        a = mu * (1 - mu)
+        made = self.counts + self.ties
+        decided = (self.counts + TIE_PRIOR * (self.counts.sum() + 1) / (self.t + 1)) / (made + TIE_PRIOR)
+        a = mu * (1 - mu) * (decided if self.may_tie else 1) / self.costs
         information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
-        inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
+        inverse = np.linalg.inv(information + PRECISION / (made @ self.costs) * np.eye(self.d))
         values, shifts = [], []
         for k in range(self.k):
             if k != self.leader and (gaps is None or k in gaps):
@@ -130,7 +145,7 @@ class Run:
                 null = epoch["theta"] - shift
                 p, q = sigmoid(self.z @ null), sigmoid(self.z @ (null + shift * strength / (strength + CAUTION)))
                 kelly = np.where(q > p, (q - p) / (1 - p), (p - q) / p)
-                hedge = HEDGE * (1 - kelly)
+                hedge = (HEDGE if len(found) < LATE else LATE_HEDGE) * (1 - kelly)
                 on_win = np.where(q > p, kelly, 0) + hedge * p
                 on_loss = np.where(q < p, kelly, 0) + hedge * (1 - p)
             found.append((wins, counts - wins, on_win, on_loss))
@@ -206,3 +221,76 @@ class Run:
         v = sum(n / 4 * np.outer(z, z) for n, z in zip(self.counts, self.z, strict=True))
         price = PRECISION * self.theta @ self.theta + np.linalg.slogdet(np.eye(self.d) + v / PRECISION)[1]
         self.mixture[rival] = max(self.mixture[rival], ratio - price / 2)
+
+
+class GOptimal(Run):
+    """The proportions of least greatest variance, whatever is found; no evidence is weighed."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        super().__init__(features)
+        self.w = np.full(len(self.z), 1 / len(self.z))
+        for _ in range(100):
+            inverse = np.linalg.inv(sum(v * np.outer(z, z) for v, z in zip(self.w, self.z, strict=True)))
+            self.w = np.array([v * (z @ inverse @ z) / self.d for v, z in zip(self.w, self.z, strict=True)])
+
+    def design(self) -> None:
+        pass
+
+    def weigh(self) -> None:
+        pass
+
+
+class RageGlm(Run):
+    """Phases of elimination, each with its design; no evidence is weighed."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        super().__init__(features)
+        self.even, self.prices = self.w, np.ones(len(self.z))
+        self.phase, self.level, self.left = -2, 1.0, set(range(self.k))
+        self.started, self.began, self.before = 0, 0, self.counts.copy()
+        self.ends: list[tuple[int, int]] = []
+
+    def next_pair(self) -> tuple[int, int]:
+        due = (self.t - self.began + 1) * self.w
+        return self.in_order(*self.pairs[int(np.argmin(self.counts - self.before - due))])
+
+    def variances(self, covariance: np.ndarray) -> np.ndarray:
+        """[P], of the differences of two policies that are left, 0 for other pairs."""
+        return np.array(
+            [z @ covariance @ z * ({i, j} <= self.left) for (i, j), z in zip(self.pairs, self.z, strict=True)]
+        )
+
+    def design(self) -> None:
+        self.end_phase()
+        for _ in range(4):
+            mu = sigmoid(self.z @ self.theta)
+            a = mu * (1 - mu)
+            information = sum(v * np.outer(z, z) for v, z in zip(self.w * a, self.z, strict=True))
+            inverse = np.linalg.inv(information + PRECISION / self.t * np.eye(self.d))
+            variances = self.variances(inverse)
+            self.prices = self.prices * variances / (self.prices @ variances)
+            gain = np.zeros(len(self.z))
+            for q, c in zip(self.prices, self.z, strict=True):
+                gain += q * a * (self.z @ inverse @ c) ** 2
+            self.w = self.w * np.sqrt(gain)
+            self.w /= self.w.sum()
+
+    def end_phase(self) -> None:
+        scores = self.x @ self.theta
+        precise = 2 * self.level * self.variances(self.covariance).max() <= 4.0**-self.phase
+        if precise:
+            best = max(scores[i] for i in self.left)
+            self.left = {i for i in self.left if best - scores[i] < 2.0**-self.phase}
+            self.phase += 1
+        alone = len(self.left) == 1
+        over = alone or self.t >= max(2 * self.started, 64)
+        if precise or over:
+            self.ends.append((self.phase, len(self.left)))
+            self.w, self.prices = (self.w + self.even) / 2, np.ones(len(self.z))
+            self.began, self.before = self.t, self.counts.copy()
+        if over:
+            self.level = max(self.level * (2 if alone else 1), math.log(self.t))
+            self.phase, self.left, self.started = -2, set(range(self.k)), self.t
+
+    def weigh(self) -> None:
+        pass

@@ -13,7 +13,7 @@ import pytest
 
 from llmpo_jax import characteristic_time, fit_linear_bradley_terry, models
 from llmpo_jax.protocol import Problem
-from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS, llm_po
+from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS, g_optimal, llm_po, rage_glm
 from llmpo_jax.theory import linear
 from tests.structured import reference
 
@@ -121,6 +121,34 @@ def test_projected_gradient_finds_the_optimum() -> None:
     optimum = 1 / characteristic_time(MODEL, form="fisher").time
     assert worst(np.asarray(start, np.float64)) < 0.6 * optimum, "the start is no solution already"
     assert 0.9 * optimum < worst(found) < 1.001 * optimum
+
+
+def test_the_g_optimal_value_is_d() -> None:
+    """Kiefer and Wolfowitz: no proportions bring the greatest variance below d, and the best ones reach it."""
+    weights = np.asarray(jax.jit(lambda: g_optimal.proportions(PROBLEM))(), np.float64)
+    z = np.asarray(linear.of(PROBLEM).differences, np.float64)
+    assert 4 - 1e-5 < np.einsum("pi,ij,pj->p", z, np.linalg.inv((z.T * weights) @ z), z).max() < 1.01 * 4
+
+
+def test_the_design_of_a_phase_is_nearly_optimal() -> None:
+    """After 120 steps at a fixed estimate, against what no proportions can get below: for prices q with mean variance V
+    and gains g_p, V^2 / max_p g_p (Cauchy and Schwarz)."""
+    statistics, _ = after(400)
+    fixed = statistics._replace(t=jnp.asarray(10**9, jnp.int32))
+    improve = jax.jit(lambda phase: rage_glm.improve(PROBLEM, fixed, phase))
+    z, theta = (np.asarray(x, np.float64) for x in (linear.of(PROBLEM).differences, statistics.estimate))
+    a = 1 / (2 + 2 * np.cosh(z @ theta))
+    for survivors in (12, 4):
+        state = rage_glm.RAGE_GLM.init(PROBLEM)._replace(surviving=jnp.arange(12) < survivors)
+        for _ in range(120):
+            state = improve(state)
+        first, second = linear.pairs(12)
+        left = (first < survivors) & (second < survivors)
+        q, weights = (np.asarray(x, np.float64) for x in (state.prices, state.proportions))
+        inverse = np.linalg.inv((z.T * (weights * a)) @ z)
+        variances = np.einsum("pi,ij,pj->p", z, inverse, z)
+        gains = a * np.einsum("pi,ij,pj->p", z, inverse @ (z.T * q) @ z @ inverse, z)
+        assert variances[left].max() < 1.05 * (q @ variances) ** 2 / gains.max()
 
 
 @samplers

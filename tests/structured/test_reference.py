@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +15,7 @@ import pytest
 from llmpo_jax import models
 from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Procedure, refresh, start, step
-from llmpo_jax.protocol import Problem
+from llmpo_jax.protocol import LinearStatistics, Problem, Sampler
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory import linear
 from tests.structured import reference
@@ -78,6 +81,54 @@ def test_the_evidence_is_the_same(stopping: str, field: int) -> None:
         value = {"e-process": "peak", "mixture": "evidence", "stylised": "score"}[stopping]
         np.testing.assert_allclose(getattr(state, value), other[field], rtol=1e-6, atol=1e-6)
     assert np.max(literal()[-1][4]) > 1
+
+
+def follow(sampler: Sampler, run: reference.Run) -> Iterator[tuple[Any, LinearStatistics]]:
+    """The sampler's state and the statistics, while it agrees with the literal version on every pair."""
+    problem = Problem(6, dtype=jnp.float64, dimension=3)
+    problem = dataclasses.replace(problem, design=linear.make_design(KNOWN.coordinates, dtype=jnp.float64))
+    nothing = jnp.zeros(6)
+
+    @jax.jit
+    def choose(statistics, state):
+        return sampler.select(problem, None, statistics, nothing, state)[:2]
+
+    @jax.jit
+    def due(statistics, state):
+        statistics = linear.refresh(problem, statistics)
+        return statistics, state if sampler.refresh is None else sampler.refresh(problem, statistics, state)
+
+    observe = jax.jit(lambda *comparison: linear.observe(problem, comparison[0], linear.judged(*comparison)))
+    statistics, state = linear.nothing_yet(problem), sampler.init(problem)
+    mu, rng = models.host_probabilities(MODEL), np.random.default_rng(0)
+    for t in range(1, STEPS + 1):
+        first, second = choose(statistics, state)
+        assert (int(first), int(second)) == run.next_pair()
+        won = bool(rng.random() < mu[first, second])
+        statistics = observe(statistics, first, second, jnp.asarray(won))
+        if t % linear.PERIOD == 0:
+            statistics, state = due(statistics, state)
+        run.observe(int(first), int(second), won)
+        yield state, statistics
+
+
+def test_the_g_optimal_design_is_the_same() -> None:
+    run = reference.GOptimal(KNOWN.coordinates)
+    for state, _ in follow(STRUCTURED.samplers.get("g-optimal"), run):
+        np.testing.assert_allclose(state, run.w, rtol=1e-9, atol=1e-12)
+    variances = np.einsum("pi,ij,pj->p", run.z, np.linalg.inv((run.z.T * run.w) @ run.z), run.z)
+    assert variances.max() < 1.01 * run.d, "Kiefer and Wolfowitz: the greatest variance of the best design is d"
+
+
+def test_the_phases_are_the_same() -> None:
+    """Designs, eliminations, and starting over: with one policy left and for want of an end."""
+    run = reference.RageGlm(KNOWN.coordinates)
+    for state, statistics in follow(STRUCTURED.samplers.get("rage-glm"), run):
+        np.testing.assert_allclose(state.proportions, run.w, rtol=1e-7, atol=1e-10)
+        assert (int(state.number), set(np.flatnonzero(state.surviving).tolist())) == (run.phase, run.left)
+        np.testing.assert_allclose((state.level, statistics.t - state.began), (run.level, run.t - run.began))
+    left = [count for _, count in run.ends]
+    assert 1 in left and 6 in left and len(set(left)) > 3
 
 
 def test_without_jit_it_is_the_same() -> None:

@@ -171,3 +171,30 @@ def test_a_flat_direction_does_not_kill_the_bound() -> None:
     free = -400 * (np.log(2) + mu * np.log(mu) + (1 - mu) * np.log(1 - mu))
     other = state._replace(contrast=Z[-1] + Z[0] * 1e-3)
     assert bounds([other], 30)[0, -1] == pytest.approx(free, abs=1e-4)
+
+
+def test_what_was_bet_on_a_wrong_leader_is_not_the_last_word() -> None:
+    """A wrong lead in the first 40,000 comparisons, then the right one in a million: it is proven."""
+    features = models.identified(np.array([[0.05], [0.0]])).coordinates
+    problem = Problem(2, dimension=1, design=linear.make_design(features))
+    # Comparisons so far, and how many policy 0 has won; the gap that shows in the end is 0.02 logits.
+    times = 8 * np.round(np.concatenate([np.geomspace(8, 40_000, 60), np.geomspace(41_000, 1_000_000, 120)]) / 8)
+    wins = np.round(np.where(times <= 40_000, 0.495 * times, 0.505 * times))
+
+    refresh = e_process.E_PROCESS.refresh
+    assert refresh is not None
+
+    def look(state, record):
+        statistics, state = state
+        t, won = record
+        statistics = statistics._replace(t=t, counts=t[None], wins=won[None])
+        statistics = linear.refresh(problem, statistics)
+        return (statistics, refresh(problem, state, statistics)), statistics.leader
+
+    start = linear.nothing_yet(problem), e_process.E_PROCESS.init(problem)
+    records = jnp.asarray(times, jnp.int32), jnp.asarray(wins, jnp.int32)
+    (_, state), leaders = jax.lax.scan(look, start, records)
+    assert int(leaders[50]) == 1
+    assert int(leaders[-1]) == 0
+    assert float(state.peak[1]) > np.log(1e4)
+    assert e_process.epoch_starts(1)[-1] > 1e7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from typing import Any
@@ -19,12 +20,14 @@ from llmpo_jax import (
     BradleyTerry,
     LinearBradleyTerry,
     Tabular,
+    Tied,
     characteristic_time,
     characteristic_times,
     lower_bound,
     models,
 )
 from llmpo_jax.theory import alternatives, ascent, program, structured
+from llmpo_jax.theory import bounds as package_bounds
 from llmpo_jax.theory.alternatives import EXACT
 from llmpo_jax.theory.divergence import confidence_divergence
 from llmpo_jax.theory.structured import FORMS, Form, StructuredTime
@@ -158,11 +161,23 @@ def with_gaps(num_policies: int, dimension: int, seed: int, gaps: list[float], s
     return features, theta
 
 
-def bounds(features: np.ndarray, theta: np.ndarray, found: StructuredTime) -> tuple[float, float]:
-    """Lower and upper bound on 1 / T*: the value of the proportions, and the best prices by a linear program."""
-    found_costs = costs(features, theta, found.proportions, found.form)
+def bounds(
+    features: np.ndarray,
+    theta: np.ndarray,
+    found: StructuredTime,
+    decided: np.ndarray | float = 1.0,
+    price: np.ndarray | float = 1.0,
+) -> tuple[float, float]:
+    """Lower and upper bound on 1 / T*: the value of the proportions, and the best prices by a linear program.
+
+    Of a comparison of each pair, [K, K] or all alike: `decided`, the chance that it ends in no tie; `price`, its cost.
+    """
     first, second = np.triu_indices(len(features), 1)
-    lower = float((found_costs @ found.proportions[first, second]).min())
+    decided, price = (np.broadcast_to(x, found.proportions.shape) for x in (decided, price))
+    found_costs = costs(features, theta, found.proportions * decided, found.form)
+    found_costs = found_costs * (decided / price)[first, second]
+    spent = (found.proportions * price)[first, second]
+    lower = float((found_costs @ spent).min()) / spent.sum()
     rivals, pairs = found_costs.shape
     least = optimize.linprog(
         np.r_[np.zeros(rivals), 1],
@@ -192,6 +207,50 @@ def test_oracle(name: str, form: Form) -> None:
         assert 1 / found.time == pytest.approx(lower, rel=1e-6)
         # The program's prices are the best ones or worse, so its own gap is the larger.
         assert -1e-6 <= upper / lower - 1 <= found.relative_gap + 1e-6
+
+
+def random_by_pair(num_policies: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ties up to 0.9 and costs from 1 to 30, by pair."""
+    drawn = np.random.default_rng(seed).uniform(size=(2, num_policies, num_policies))
+    ties, price = np.triu(drawn, 1) + np.triu(drawn, 1).mT
+    return 0.9 * ties, 30**price
+
+
+@forms
+def test_ties_and_costs(form: Form) -> None:
+    """Against independent solvers, and the certificate with 60 digits; also where costs make some pairs a waste."""
+    features, theta = sphere(8, 3, 0, 3.0)
+    ties, price = random_by_pair(8, 1)
+    model = Tied(LinearBradleyTerry(features, theta), ties)
+    found = characteristic_time(model, form=form, costs=price, tolerance=1e-6)
+    assert isinstance(found, StructuredTime) and found.status == "optimal"
+    lower, upper = bounds(features, theta, found, 1 - ties, price)
+    assert 1 / found.time == pytest.approx(lower, rel=1e-6) and -1e-6 <= upper / lower - 1 <= 2e-6
+    assert found.proportions.sum() == pytest.approx(1)
+    plain = characteristic_time(model, form=form, tolerance=1e-6).proportions
+    assert found.time < 0.9 / bounds(features, theta, dataclasses.replace(found, proportions=plain), 1 - ties, price)[0]
+    if form == "exact":
+        value = exact_value(features, theta, found.proportions * (1 - ties)) / (found.proportions * price).sum()
+        assert value * (1 - 1e-6) <= 1 / found.time <= value * (1 + 1e-14)
+        same = package_bounds.over_space(model, "structured", "assumed", features, price)
+        assert same is not None and same.time == pytest.approx(found.time, rel=1e-4)
+        assert lower_bound(model, 0.1, costs=price) == pytest.approx(found.time * confidence_divergence(0.1), rel=1e-4)
+
+
+@forms
+def test_units_of_cost_and_uniform_ties(form: Form) -> None:
+    """Change the unit of T*, and no proportions."""
+    features, theta = sphere(8, 3, 1)
+    model = LinearBradleyTerry(features, theta)
+    ties, price = random_by_pair(8, 2)
+    solve = functools.partial(characteristic_time, form=form, regularisation=1e-3)
+    plain, tied, same = solve(model), solve(Tied(model, 0.75)), solve(model, costs=np.full(8, 0.05))
+    for other, times in ((tied, 4), (same, 0.1)):
+        assert other.time == pytest.approx(times * plain.time, rel=1e-4)
+        np.testing.assert_allclose(other.proportions, plain.proportions, rtol=0, atol=1e-3)
+    once, often = (solve(Tied(model, ties), costs=unit * price) for unit in (1, 10))
+    assert often.time == pytest.approx(10 * once.time, rel=1e-4)
+    np.testing.assert_allclose(often.proportions, once.proportions, rtol=0, atol=1e-3)
 
 
 def two_policies(gap: float) -> float:
@@ -234,7 +293,7 @@ def test_a_value_is_certified_before_the_alternatives_are_found(monkeypatch: pyt
     proportions = structured.solve(features, theta).proportions
     value = exact_value(features, theta, proportions)
     weights = jnp.asarray(proportions[np.triu_indices(8, 1)])
-    instance, _ = program.make(features, theta)
+    instance, _ = program.make(program.Instance(features, theta))
     pairs, rivals = jax.tree.map(jnp.asarray, (instance.pairs, instance.rivals))
     for steps in (1, 4):
         monkeypatch.setattr(alternatives, "STEPS", steps)
@@ -353,7 +412,7 @@ def test_many_at_once() -> None:
 
 def test_a_batch_under_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator, the last batch filled up: the same but for rounding."""
-    instances = [sphere(4, 2, seed) for seed in range(3)]
+    instances = [program.Instance(*sphere(4, 2, seed)) for seed in range(3)]
     alone = structured.solve_all(instances, tolerance=1e-6)
     monkeypatch.setattr(structured, "_together", lambda: 2)
     for many, one in zip(structured.solve_all(instances, tolerance=1e-6), alone, strict=True):

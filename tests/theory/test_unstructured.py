@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+from typing import Any
 
 import cvxpy as cp
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 from scipy.special import rel_entr
 
 from llmpo_jax import models
@@ -30,6 +32,13 @@ random_instances = st.builds(
     st.sampled_from(["random-condorcet", "bradley-terry", "hidden-winner", "cyclic"]),
 )
 properties = functools.partial(settings, deadline=None, derandomize=True)
+
+
+def by_pair(num_policies: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random ties and costs [K, K], symmetric; costs spread 1 : 30."""
+    drawn = np.random.default_rng(seed).uniform(size=(2, num_policies, num_policies))
+    ties, costs = np.triu(drawn, 1) + np.triu(drawn, 1).mT
+    return 0.9 * ties, 30**costs
 
 
 def kl(x, y):
@@ -74,12 +83,79 @@ def test_every_oracle_entry(name):
 
 
 @pytest.mark.parametrize("existence", ["assumed", "certify"])
-@properties(max_examples=200)
+@properties(max_examples=100)
 @given(model=random_instances)
 def test_equals_the_linear_program(model, existence):
     mu = models.host_probabilities(model)
     bound = characteristic_time(model, existence)
     assert 1 / bound.time == pytest.approx(program_value(mu, bound.winner, existence), rel=1e-7)
+
+
+@pytest.mark.parametrize("existence", ["assumed", "certify"])
+@properties(max_examples=50)
+@given(model=random_instances, seed=st.integers(0, 2**31))
+def test_ties_and_costs_equal_the_linear_program(model, seed, existence):
+    """`w` in comparisons, at most one unit of cost in all: the most that is sure against the worst alternative."""
+    mu, (ties, costs) = models.host_probabilities(model), by_pair(model.num_policies, seed)
+    bound = characteristic_time(models.Tied(model, ties), existence, costs)
+    first, second = np.triu_indices(len(mu), 1)
+    informed = (1 - ties[first, second]) * kl(mu[first, second], 0.5)
+    rows = []
+    for k in range(len(mu)):
+        served = ((first == k) & (mu[k, second] < 0.5)) | ((second == k) & (mu[k, first] < 0.5))
+        if existence == "certify":
+            served &= (first == bound.winner) | (second == bound.winner)
+        if k != bound.winner:
+            rows.append(np.where(served, informed, 0))
+    scale = np.max(rows, axis=1).min() / 30  # keeps the program well conditioned
+    found = optimize.linprog(
+        np.r_[np.zeros(len(first)), -1],
+        A_ub=np.vstack([np.c_[-np.array(rows) / scale, np.ones(len(rows))], np.r_[costs[first, second], 0]]),
+        b_ub=np.r_[np.zeros(len(rows)), 1],
+    )
+    assert bound.time == pytest.approx(-1 / (found.fun * scale), rel=1e-7)
+    # The proportions are those of the comparisons, and reach it.
+    spent = bound.proportions[first, second] @ costs[first, second]
+    assert (rows @ bound.proportions[first, second]).min() / spent == pytest.approx(1 / bound.time, rel=1e-9)
+    assert bound.proportions.sum() == pytest.approx(1, rel=1e-12)
+
+
+@properties(max_examples=50)
+@given(*[st.floats(0.01, 0.99)] * 3)
+def test_the_nearest_alternative_keeps_the_share_of_ties(mu, other, ties):
+    """Among (win, tie, loss) in which decided comparisons are won with another chance, by any share of ties."""
+
+    def divergence(share):
+        true, false = (np.array([(1 - t) * p, t, (1 - t) * (1 - p)]) for p, t in ((mu, ties), (other, share)))
+        return rel_entr(true, false).sum()
+
+    found: Any = optimize.minimize_scalar(divergence, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
+    assert found.fun == pytest.approx((1 - ties) * kl(mu, other), rel=1e-7, abs=1e-10)
+    assert found.x == pytest.approx(ties, abs=1e-4)
+
+
+@pytest.mark.parametrize("existence", ["assumed", "certify"])
+@properties(max_examples=25)
+@given(model=random_instances, seed=st.integers(0, 2**31))
+def test_units_of_cost_and_uniform_ties_change_no_proportions(model, seed, existence):
+    plain, (ties, costs) = characteristic_time(model, existence), by_pair(model.num_policies, seed)
+    tied = characteristic_time(models.Tied(model, 0.75), existence)
+    same = characteristic_time(model, existence, np.full(model.num_policies, 0.05))
+    assert tied.time == pytest.approx(4 * plain.time, rel=1e-12) and same.time == pytest.approx(plain.time / 10)
+    for other in (tied, same):
+        np.testing.assert_allclose(other.proportions, plain.proportions, rtol=1e-9, atol=0)
+    once, often = (characteristic_time(models.Tied(model, ties), existence, unit * costs) for unit in (1, 10))
+    assert often.time == pytest.approx(10 * once.time, rel=1e-12)
+    np.testing.assert_allclose(often.proportions, once.proportions, rtol=1e-9, atol=0)
+
+
+def test_toughest_is_who_tells_most_for_the_money():
+    """By hand: the winner refutes policy 2 faster than policy 1 does, and costs so much more that it is not asked."""
+    mu = np.array([[0.5, 0.7, 0.9], [0.3, 0.5, 0.8], [0.1, 0.2, 0.5]])
+    bound = characteristic_time(models.Tied(models.Tabular(mu), 0.5), costs=(4, 1, 1))
+    assert bound.time == pytest.approx(5 / (0.5 * kl(0.3, 0.5)) + 2 / (0.5 * kl(0.2, 0.5)), rel=1e-12)
+    assert bound.proportions[0, 1] / bound.proportions[1, 2] == pytest.approx(kl(0.2, 0.5) / kl(0.3, 0.5), rel=1e-12)
+    assert bound.proportions[0, 2] == 0
 
 
 @properties(max_examples=100)
@@ -155,15 +231,16 @@ def test_almost_ties_are_no_ties():
     assert proportions[0, 2] == 0 and proportions[1, 2] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("existence", ["assumed", "certify"])
-def test_jit_and_vmap_agree_with_numpy(existence):
+@pytest.mark.parametrize(("existence", "beside"), [("assumed", (None, None)), ("certify", by_pair(7, 0))])
+def test_jit_and_vmap_agree_with_numpy(existence, beside):
     problems = [models.host_probabilities(instances.make("random-condorcet", 7, seed)) for seed in range(8)]
     winners = np.array([models.condorcet_winner(models.Tabular(mu)) for mu in problems])
     mu = jnp.asarray(np.stack(problems), jnp.float32)
-    function = functools.partial(closed_form, existence=existence)
+    ties, costs = (None if each is None else jnp.asarray(each, jnp.float32) for each in beside)
+    function = functools.partial(closed_form, existence=existence, ties=ties, costs=costs)
     batch = jax.jit(jax.vmap(function))(mu, jnp.asarray(winners))
     for index, winner in enumerate(winners):
-        host = closed_form(problems[index], winner, existence)
+        host = closed_form(problems[index], winner, existence, *beside)
         single = jax.jit(function)(mu[index], winner)
         eager = function(mu[index], winner)
         # 1e-5: rounding mu to float32 costs d 1e-7 / gap, and the gaps are above 0.02.

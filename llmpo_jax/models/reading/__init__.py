@@ -5,7 +5,7 @@ Every error is one line that names the file, the place in it, and what was expec
 
 from llmpo_jax.models.reading.columns import columns_in
 from llmpo_jax.models.reading.logs import comparisons, holds_log, read_battles
-from llmpo_jax.models.reading.matrices import read_matrix
+from llmpo_jax.models.reading.matrices import read_matrix, read_square
 from llmpo_jax.models.reading.sheet import Row, Sheet, number, read_sheet
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "read_battles",
     "read_matrix",
     "read_sheet",
+    "read_square",
 ]

@@ -77,6 +77,24 @@ def matrix(sheet: Sheet) -> Tabular | Battles:
         raise ValueError(f"{sheet.path}: {error}") from None
 
 
+def read_square(path: str | os.PathLike[str], meant: str) -> tuple[list[str] | None, np.ndarray]:
+    """A K x K matrix of any numbers, with names where those of `read_matrix` may stand.
+
+    Args:
+      meant: what its numbers should be, for messages.
+
+    Returns:
+      The names, or None, and the numbers, [K, K] float64: shares where they are percentages, nan where a cell is blank.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: empty or not square, names that differ between row and column, or an entry that is no finite number.
+    """
+    sheet = read_sheet(path)
+    grid = _grid(sheet)
+    return grid.names, _values(sheet, grid, meant)
+
+
 def is_matrix(sheet: Sheet) -> bool:
     """Whether a sheet holds (or is meant to hold) a matrix: all but its first row and column are numbers, or some are
     and both have the same names."""
@@ -132,7 +150,7 @@ def _grid(sheet: Sheet) -> Grid:
     return Grid(found, [(line, cells[beside:]) for line, cells in body], 1 + beside)
 
 
-def _values(sheet: Sheet, grid: Grid) -> np.ndarray:
+def _values(sheet: Sheet, grid: Grid, meant: str = "a probability in [0, 1]") -> np.ndarray:
     """The numbers of a matrix, [K, K], percentages as shares; nan where a cell is blank."""
     percent = any(cell.endswith("%") for _, cells in grid.rows for cell in cells)
     values = np.empty((len(grid.rows), len(grid.rows)))
@@ -141,7 +159,7 @@ def _values(sheet: Sheet, grid: Grid) -> np.ndarray:
             value = _value(cell, sheet.separator)
             if value is None or math.isinf(value) or (percent and not math.isnan(value) and not cell.endswith("%")):
                 place = f"{sheet.path}, line {line}, column {j + grid.column}"
-                expected = "percentages throughout" if value is not None else "a probability in [0, 1]"
+                expected = "percentages throughout" if value is not None else meant
                 raise ValueError(
                     f"{place}: {cell!r} is {'no percentage' if percent else 'not a number'}, expected {expected}"
                 )

@@ -9,6 +9,9 @@ at the present estimate, by the functions of `llmpo_jax.theory.program`, as the 
 `TEMPERATURE` times the min), H regularised by the prior's precision, and steps capped: uncapped, on a few pairs of very
 different use they jump from corner to corner of the simplex, and one run in a hundred never learns a direction that it
 needs. Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
+
+Where comparisons end in ties or have costs, w are shares of the cost, a_p is divided by the price of a decided
+comparison (theory, section 10), and what is tracked are the shares w_p / c_p of the comparisons.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
+from llmpo_jax.samplers.llm_po import decided_share
 from llmpo_jax.theory import linear, program
 
 STEPS = 4
@@ -56,8 +60,12 @@ def improve(
     """
     design, dtype = linear.of(problem), problem.dtype
     mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
-    spread = mu * (1 - mu)
-    prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
+    spread, spent = mu * (1 - mu), statistics.t.astype(dtype)
+    if problem.priced or statistics.ties is not None:
+        spread = spread / decided_costs(problem, statistics)
+    if problem.priced:
+        spent = made(statistics).astype(dtype) @ pair_costs(problem)
+    prior = linear.PRECISION / spent * jnp.eye(problem.dimension, dtype=dtype)
     inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
     values, shifts = program.fisher(inverse, contrasts, gaps)
     least = jnp.min(values) + jnp.finfo(dtype).tiny
@@ -76,6 +84,27 @@ def improved(
     return jax.lax.fori_loop(0, STEPS, lambda _, present: step(present), proportions)
 
 
+def pair_costs(problem: Problem) -> jax.Array:
+    """[P], what a comparison of each pair costs; ones where that is not known."""
+    first, second = linear.pairs(problem.num_policies)
+    if problem.costs is None:
+        return jnp.ones(len(first), problem.dtype)
+    return problem.costs[first, second].astype(problem.dtype)
+
+
+def made(statistics: LinearStatistics) -> jax.Array:
+    """int32 [P], comparisons of each pair, ties among them."""
+    return statistics.counts if statistics.ties is None else statistics.counts + statistics.ties
+
+
+def decided_costs(problem: Problem, statistics: LinearStatistics) -> jax.Array:
+    """[P], what a decided comparison of each pair costs; in comparisons where costs are not known."""
+    costs, decided = pair_costs(problem), statistics.counts
+    if statistics.ties is None:
+        return costs
+    return costs / decided_share(decided, statistics.ties, jnp.sum(decided), statistics.t, problem.dtype)
+
+
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The policies of a pair, the one with the better estimated score first: in an order free of their numbers."""
     low, high = (jnp.asarray(side)[pair] for side in linear.pairs(problem.num_policies))
@@ -86,7 +115,7 @@ def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> 
 def furthest_behind(statistics: LinearStatistics, proportions: jax.Array) -> jax.Array:
     """int32, the pair that is furthest behind t times its proportion once one comparison more is made."""
     target = (statistics.t + 1).astype(proportions.dtype) * proportions
-    return vectors.argmin(statistics.counts.astype(proportions.dtype) - target)
+    return vectors.argmin(made(statistics).astype(proportions.dtype) - target)
 
 
 def _init(problem: Problem) -> State:
@@ -98,7 +127,11 @@ def _init(problem: Problem) -> State:
 def _select(
     problem: Problem, key: jax.Array, statistics: LinearStatistics, evidence: jax.Array, state: State
 ) -> tuple[jax.Array, jax.Array, State]:
-    return *pair_of(problem, statistics, furthest_behind(statistics, state)), state
+    proportions = state
+    if problem.priced:
+        proportions = state / pair_costs(problem)
+        proportions = proportions / jnp.sum(proportions)
+    return *pair_of(problem, statistics, furthest_behind(statistics, proportions)), state
 
 
 def _refresh(problem: Problem, statistics: LinearStatistics, state: State) -> State:

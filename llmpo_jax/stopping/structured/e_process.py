@@ -19,15 +19,19 @@ wins against all of them alike, since the sampler's information makes `sum_p n_p
 the contrast (to first order, the derivative of the log wealth along the boundary of the null vanishes). What is paid is
 the price of learning one number, the gap, and a share of the rest that is quadratic in the stakes.
 
-The shares. Epochs start at d * 8 comparisons and at times growing by `GROWTH`; in each the shares are fixed from the
-posterior at its start, N(theta_hat, S). With c = x_leader - x_k then, g = c . theta_hat > 0 and v = c . S c,
+The shares. Epochs start at d * 8 comparisons and at times growing by `GROWTH`, for as long as a run may need them:
+after the last one, shares on a gap that was taken for twice what it is, or on a wrong leader, would never win again. In
+each epoch the shares are fixed from the posterior at its start, N(theta_hat, S). With c = x_leader - x_k then,
+g = c . theta_hat > 0 and v = c . S c,
 
     null    lambda = theta_hat - (g / v) S c                       the nearest parameter for which k ties the leader
     belief  theta_hat shrunk towards lambda by `CAUTION` / (g^2 / v + CAUTION): overbetting costs more than its opposite
     p, q    chances that i beats j by null and belief
     shares  of Kelly for the truth q at odds p: (q - p) / (1 - p) on i if q > p, (p - q) / p on j otherwise, and a
             `HEDGE` of the rest with p : 1 - p on the two: no bet in the eyes of lambda, but one against all theta
-            far from it, which keeps the program curved
+            far from it, which keeps the program curved. From epoch `LATE` on `LATE_HEDGE` of it: where the posterior
+            was wrong about a pair hardly compared before, and the sampler turns to it, the hedge loses in every
+            comparison of a long epoch
 
 Nothing is bet against the leader of an epoch's start.
 """
@@ -45,10 +49,13 @@ from llmpo_jax.protocol import LinearComparison, LinearStatistics, Problem, Stop
 from llmpo_jax.stopping.structured import common, wealth
 from llmpo_jax.theory import linear
 
-EPOCHS = 24
+EPOCHS = 48
+"""The last one starts at d * 5.9e7 comparisons."""
+
 GROWTH = 1.4
 CAUTION = 3.0
 HEDGE = 0.05
+LATE, LATE_HEDGE = 24, 0.01
 EDGE = 2.0**-20
 """Chances are kept this far from 0 and 1, so that something of the wealth is always held."""
 
@@ -104,10 +111,13 @@ def _update(problem: Problem, state: EProcess, comparison: LinearComparison) -> 
     return state  # outcomes are read off the statistics
 
 
-def shares(q: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The shares on "i wins" and "j wins" for a belief q and odds of p; non-negative, sum at most 1."""
+def shares(q: jax.Array, p: jax.Array, hedge: jax.Array | float = HEDGE) -> tuple[jax.Array, jax.Array]:
+    """The shares on "i wins" and "j wins" for a belief q and odds of p; non-negative, sum at most 1.
+
+    `hedge` in [0, 1] is the part of what is not bet on q that goes to both sides at the odds of p.
+    """
     kelly = jnp.maximum((q - p) / (1 - p), (p - q) / p)
-    hedge = HEDGE * (1 - kelly)
+    hedge = hedge * (1 - kelly)
     on_win, on_loss = (jnp.where(sign, kelly, 0) for sign in (q > p, q < p))
     return on_win + hedge * p, on_loss + hedge * (1 - p)
 
@@ -140,7 +150,8 @@ def _epoch_shares(problem: Problem, state: EProcess, epoch: jax.Array, rival: ja
     null = estimate - shift
     belief = null + shift * (strength / (strength + CAUTION))
     p, q = (jnp.clip(jax.nn.sigmoid(theta @ design.differences.T), EDGE, 1 - EDGE) for theta in (null, belief))
-    on_win, on_loss = (jnp.where(bold, share, 0) for share in shares(q, p))
+    hedge = jnp.where(epoch < LATE, HEDGE, LATE_HEDGE).astype(p.dtype)
+    on_win, on_loss = (jnp.where(bold, share, 0) for share in shares(q, p, hedge))
     return on_win, on_loss
 
 
