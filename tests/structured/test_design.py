@@ -83,6 +83,7 @@ def test_the_budget_design_serves_the_survivors() -> None:
         found = design.refresh(problem, statistics, jnp.asarray(start, jnp.float32))
         run = reference.Run(KNOWN.coordinates)
         run.theta, run.t = np.asarray(statistics.estimate, float), 400
+        run.counts = np.asarray(statistics.counts, float)
         alive = np.argsort(-(run.x @ run.theta))[:survivors].tolist()
         expected = start
         for _ in range(reference.STEPS):
