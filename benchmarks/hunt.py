@@ -25,19 +25,19 @@ from hunting import cells, defects, drivers, search
 from hunting.samplers import HOSTILE
 
 from llmpo_jax.protocol import Existence
-from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED
+from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, told_nothing
 
 MIXED = ("llm-po", "round-robin", *HOSTILE)
 FEW = ("llm-po", "opening", "against-leader", "stop-and-go")
 UNSTRUCTURED_SCOPE: dict[tuple[str, Existence], dict] = {
-    ("e-process", "assumed"): {2: ("round-robin",), 3: (*UNSTRUCTURED.samplers.names(), *HOSTILE), 5: MIXED},
+    ("e-process", "assumed"): {2: ("round-robin",), 3: (*told_nothing(UNSTRUCTURED.samplers), *HOSTILE), 5: MIXED},
     ("e-process", "certify"): {3: MIXED, 5: FEW},
     ("kaufmann-koolen", "assumed"): {3: FEW, 5: FEW},
     ("kaufmann-koolen", "certify"): {3: FEW},
     ("dkwt", "assumed"): {3: ("dkwt", "stop-and-go")},
 }
 STRUCTURED_SCOPE = {
-    "e-process": {(3, 2): (*STRUCTURED.samplers.names(), *HOSTILE), (4, 1): FEW, (5, 3): FEW, (6, 5): FEW},
+    "e-process": {(3, 2): (*told_nothing(STRUCTURED.samplers), *HOSTILE), (4, 1): FEW, (5, 3): FEW, (6, 5): FEW},
     "mixture": {(3, 2): MIXED, (4, 1): FEW, (6, 5): FEW},
 }
 """Samplers of each shape: K, or with features (K, d). Every pair of a sampler and a shape is compiled, for seconds."""

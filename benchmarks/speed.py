@@ -31,6 +31,7 @@ import numpy as np
 from llmpo_jax import BradleyTerry, simulate
 from llmpo_jax.engine import lanes
 from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.spaces import told_nothing
 from llmpo_jax.stopping import STOPPING_RULES
 
 NATIVE = common.HERE.parent.parent / "shared" / "bench" / "native_limit.py"
@@ -76,7 +77,7 @@ def sizes() -> list[dict]:
 
 def samplers() -> list[dict]:
     slow = ("thompson", "double-thompson", "llm-po-d-tracking", "llm-po-c-tracking")
-    return [ours(16, name, "e-process", 512, 1024 if name in slow else 8192) for name in SAMPLERS.names()]
+    return [ours(16, name, "e-process", 512, 1024 if name in slow else 8192) for name in told_nothing(SAMPLERS)]
 
 
 def child(code: str, *arguments: str, **environment: str) -> dict:

@@ -18,6 +18,7 @@ from llmpo_jax.theory import linear, statistics
 
 SamplerName = Literal[
     "llm-po",
+    "llm-po-budget",
     "llm-po-oracle",
     "llm-po-d-tracking",
     "llm-po-c-tracking",
@@ -26,6 +27,7 @@ SamplerName = Literal[
     "epsilon-greedy",
     "thompson",
     "rucb",
+    "sequential-halving",
     "double-thompson",
     "top-two-thompson",
     "rmed1",
@@ -117,6 +119,11 @@ STRUCTURED = Space(
 """Linear Bradley-Terry models with known features."""
 
 SPACES = {space.name: space for space in (UNSTRUCTURED, STRUCTURED)}
+
+
+def told_nothing(samplers: Registry[Sampler]) -> tuple[str, ...]:
+    """The names of the samplers that run without a budget."""
+    return tuple(name for name in samplers.names() if not samplers.get(name).told)
 
 
 def space(name: str) -> Space:

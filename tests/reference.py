@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ import mpmath
 import numpy as np
 
 from llmpo_jax.protocol import EVIDENCE_TIE
-from llmpo_jax.samplers import baselines, llm_po, posterior
+from llmpo_jax.samplers import baselines, llm_po, llm_po_budget, posterior
 from llmpo_jax.stopping import forecast
 from llmpo_jax.theory import strength
 from tests.guess import best_guess
@@ -498,6 +499,105 @@ def _rucb(record: Record, evidence: np.ndarray, champion: Any, draw: Any, ties: 
     return first, ties.smallest(-upper[:, first], barred=first), champion
 
 
+BUDGET = 2000
+"""What the samplers that are told their budget are told."""
+
+
+def _sequential_halving(
+    record: Record, evidence: np.ndarray, survivors: list[int], draw: Any, ties: Ties
+) -> tuple[int, int, Any]:
+    phases = math.ceil(math.log2(record.num_policies))
+    starts = [BUDGET * phase // phases for phase in range(phases)]
+    if record.t in starts[1:]:
+        wins, losses = record.wins.sum(axis=1).tolist(), record.wins.sum(axis=0).tolist()
+        best = sorted(survivors, key=lambda i: (-Fraction(wins[i] + 1, wins[i] + losses[i] + 2), i))
+        survivors = sorted(best[: -(-len(survivors) // 2)])
+    # A tournament: the last one stays, the others move on; where they are odd in number, it is a rest that stays.
+    circle = [*survivors] if len(survivors) % 2 else survivors[:-1]
+    rounds = []
+    for number in range(len(circle)):
+        staying = [] if len(survivors) % 2 else [(survivors[-1], circle[number])]
+        moved = circle[number:] + circle[:number]
+        rounds += staying + [(moved[c], moved[-c]) for c in range(1, (len(circle) + 1) // 2)]
+    turn = record.t - max(start for start in starts if start <= record.t)
+    return *rounds[turn % len(rounds)], survivors
+
+
+class BudgetedReference(NamedTuple):
+    """State of llm-po-budget: tests, scores and information of each policy, the contest, the last pair and its wins."""
+
+    tests: list[int]
+    scores: list[float]
+    information: list[float]
+    contest: float = 0.0
+    last: tuple[int, int, int] | None = None
+
+    def learnt(self, record: Record) -> BudgetedReference:
+        """With the outcome of the last comparison."""
+        if self.last is None:
+            return self
+        first, second, before = self.last
+        won = bool(record.wins[first, second] > before)
+        wins, n = before, int(record.counts[first, second]) - 1
+        contest = self.contest
+        if n < strength.CONTEST_COUNTS:
+            spread = 1 / self.information[first] + 1 / self.information[second]
+            chance = logistic((self.scores[first] - self.scores[second]) / math.sqrt(1 + math.pi / 8 * spread))
+            own = (wins + 1) / (n + 2)
+            gain = math.log(chance / own) if won else math.log((1 - chance) / (1 - own))
+            contest = min(contest + gain, strength.CONTEST_CAP)
+        scores, information = list(self.scores), list(self.information)
+        for i in (first, second):
+            gradient, information[i] = -self.scores[i], 1.0
+            for j in range(record.num_policies):
+                chance = logistic(self.scores[i] - self.scores[j])
+                gradient += record.wins[i, j] - record.counts[i, j] * chance
+                information[i] += record.counts[i, j] * chance * (1 - chance)
+            scores[i] += gradient / information[i]
+        return BudgetedReference(self.tests, scores, information, contest)
+
+
+def logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def _llm_po_budget(
+    record: Record, evidence: np.ndarray, state: BudgetedReference, draw: Any, ties: Ties
+) -> tuple[int, int, Any]:
+    state, k = state.learnt(record), record.num_policies
+    strong = ties.at_least(state.contest, llm_po_budget.DOUBT)
+    scores = np.array(state.scores) if strong else np.log(record.odds()) - record.refutation()
+    size = max(2, math.floor(k * ((BUDGET - record.t) / BUDGET) ** llm_po_budget.POWER))
+    rest, alive = -scores, list(range(k))
+    if size < k:
+        alive = []
+        for _ in range(size):
+            alive.append(ties.smallest(rest))
+            rest[alive[-1]] = math.inf
+    tested = min(alive, key=lambda i: (state.tests[i], i))
+    best = ties.smallest(-scores, barred=tested)
+    if strong and state.tests[tested] % 2 == 0:
+        opponent = best
+    elif strong:
+        counts = record.counts.sum(axis=1)
+        similar = [
+            counts[j] + abs(state.scores[j] - state.scores[tested]) if j in alive else math.inf for j in range(k)
+        ]
+        opponent = ties.smallest(similar, barred=tested)
+    else:
+        index = []
+        for j in range(k):
+            n, wins = int(record.counts[tested, j]), int(record.wins[tested, j])
+            centre = (wins + llm_po.PAIR_PRIOR * llm_po.PAIR_MEAN) / (n + llm_po.PAIR_PRIOR)
+            width = llm_po_budget.BONUS * math.log(1 + record.t) / (n + 1)
+            root = math.sqrt(width * (centre * (1 - centre) + width / 4))
+            index.append((centre + width / 2 - root) / (1 + width) - (llm_po_budget.BEST_BONUS if j == best else 0))
+        opponent = ties.smallest(index, barred=tested)
+    tests = [count + (i == tested) for i, count in enumerate(state.tests)]
+    last = (tested, opponent, int(record.wins[tested, opponent]))
+    return tested, opponent, state._replace(tests=tests, last=last)
+
+
 def _two_least(record: Record, evidence: np.ndarray, state: Any, draw: Any, ties: Ties) -> tuple[int, int, Any]:
     first = ties.least_refuted(evidence)
     return first, ties.least_refuted(evidence, barred=first), state
@@ -513,6 +613,9 @@ class SamplerReference(NamedTuple):
 
 SAMPLERS: dict[str, SamplerReference] = {
     "llm-po": SamplerReference(lambda k: {}, _no_draw, _llm_po),
+    "llm-po-budget": SamplerReference(
+        lambda k: BudgetedReference([0] * k, [0.0] * k, [1.0] * k), _no_draw, _llm_po_budget
+    ),
     "llm-po-d-tracking": SamplerReference(_nothing, _no_draw, _d_tracking),
     "llm-po-c-tracking": SamplerReference(lambda k: np.zeros(k * (k - 1) // 2), _no_draw, _c_tracking),
     "round-robin": SamplerReference(_nothing, _no_draw, _round_robin),
@@ -520,6 +623,7 @@ SAMPLERS: dict[str, SamplerReference] = {
     "epsilon-greedy": SamplerReference(_nothing, _epsilon_greedy_draw, _epsilon_greedy),
     "thompson": SamplerReference(_nothing, _thompson_draw, _thompson),
     "rucb": SamplerReference(_nothing, _rucb_draw, _rucb),
+    "sequential-halving": SamplerReference(lambda k: list(range(k)), _no_draw, _sequential_halving),
     "dkwt": SamplerReference(_nothing, _no_draw, _two_least),
 }
 

@@ -24,7 +24,7 @@ from llmpo_jax.live.tables import Table, rows
 from llmpo_jax.live.templates import used
 from llmpo_jax.protocol import EXISTENCE
 from llmpo_jax.registry import nearest
-from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED
+from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, told_nothing
 
 _PACKAGED = resources.files("llmpo_jax.live")
 
@@ -143,7 +143,7 @@ def _arguments(table: Table, policies: Sequence[Policy], base: Path) -> dict[str
     """The arguments of `Experiment.create`."""
     features = table.get("features", str, None)
     space = UNSTRUCTURED if features is None else STRUCTURED
-    samplers = [name for name in space.samplers.names() if not space.samplers.get(name).oracle]
+    samplers = [name for name in told_nothing(space.samplers) if not space.samplers.get(name).oracle]
     found = {
         "delta": table.get("delta", float, 0.05),
         "sampler": table.among("sampler", samplers, "llm-po"),

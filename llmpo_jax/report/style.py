@@ -114,6 +114,7 @@ def _dashes(dashes: tuple[float, ...]) -> Any:
 # and tritanopia. Dashes and markers tell them apart in grey.
 _STYLES = {
     "llm-po": Style("#D55E00", (), "o", prominent=True),
+    "llm-po-budget": Style("#A33B00", (4, 1), "p"),
     "llm-po-oracle": Style("#6B4226", (2, 2), "<"),
     "llm-po-d-tracking": Style("#E69F00", (5, 1.5), "s"),
     "llm-po-c-tracking": Style("#CC79A7", (3, 1, 1, 1), "D"),
@@ -122,6 +123,7 @@ _STYLES = {
     "epsilon-greedy": Style("#009E73", (4, 2), "P"),
     "thompson": Style("#0072B2", (), "X"),
     "rucb": Style("#3A98E6", (7, 2), "h"),
+    "sequential-halving": Style("#5B3FA0", (2, 1, 1, 1), "d"),
     "double-thompson": Style("#1B2A7A", (9, 1.5), "p"),
     "top-two-thompson": Style("#00A6A6", (2.5, 1), "*"),
     "rmed1": Style("#8F8A00", (6, 2, 2, 2), "d"),

@@ -48,6 +48,11 @@ def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, r
     mean = jnp.where(pooled, strength.chance(vectors.take(odds, rival), odds), PAIR_MEAN)
     centre = (wins + prior * mean) / (n + prior)
     width = BONUS * jnp.log1p(statistics.t.astype(problem.dtype)) / (n + 1)
+    return lower_bound(centre, width)
+
+
+def lower_bound(centre: jax.Array, width: jax.Array) -> jax.Array:
+    """Wilson's lower bound on a rate around `centre`, with the squared `width`; both of any shape."""
     return (centre + width / 2 - jnp.sqrt(width * (centre * (1 - centre) + width / 4))) / (1 + width)
 
 

@@ -28,7 +28,7 @@ from llmpo_jax.engine.preparation import Settings, prepare
 from llmpo_jax.engine.result import Result
 from llmpo_jax.protocol import Problem, Thresholds
 from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.spaces import STRUCTURED
+from llmpo_jax.spaces import STRUCTURED, told_nothing
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
 from llmpo_jax.stopping.structured.e_process import E_PROCESS
 from llmpo_jax.theory.intervals import clopper_pearson
@@ -126,7 +126,7 @@ def test_other_units_and_bases_of_features() -> None:
 
 
 # Those that are the same objects as in the unstructured space are run there.
-OWN = [name for name in STRUCTURED.samplers.names() if SAMPLERS.name_of(STRUCTURED.samplers.get(name)) is None]
+OWN = [name for name in told_nothing(STRUCTURED.samplers) if SAMPLERS.name_of(STRUCTURED.samplers.get(name)) is None]
 PROCEDURES = [(sampler, "e-process") for sampler in OWN]
 PROCEDURES += [("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ class Situation(NamedTuple):
 
 
 def select(problem: Problem, sampler: Sampler, at: Situation) -> tuple[jax.Array, jax.Array, Any]:
+    if sampler.told:
+        problem = dataclasses.replace(problem, budget=jnp.asarray(40, jnp.int32))
     return sampler.select(problem, sampler.draw(problem, at.key), at.statistics, at.evidence, at.state)
 
 

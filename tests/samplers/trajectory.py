@@ -48,7 +48,12 @@ def plan_for(
     chosen: Procedure, mu: np.ndarray, *beside: np.ndarray, deltas: tuple[float, ...] = (1e-3,), seed: int = 0
 ) -> Plan:
     """The plan of a long run (`beside` win rates there may be ties and costs), thresholds in the procedure's dtype."""
-    plan = make_plan(chosen, mu, Settings(deltas, (), 2**20, chosen.problem.existence, seed=seed), *beside)
+    plan = make_plan(
+        chosen,
+        mu,
+        Settings(deltas, (STEPS,) if chosen.sampler.told else (), 2**20, chosen.problem.existence, seed=seed),
+        *beside,
+    )
     dtype = chosen.problem.dtype
     return plan._replace(
         winner_thresholds=plan.winner_thresholds.astype(dtype), absence_thresholds=plan.absence_thresholds.astype(dtype)

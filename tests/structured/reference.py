@@ -94,7 +94,8 @@ class Run:
         self.weigh_e_process()
         self.weigh_likelihoods()
 
-    def improved(self, w: np.ndarray) -> np.ndarray:
+    def improved(self, w: np.ndarray, gaps: dict[int, float] | None = None) -> np.ndarray:
+        """One step on the proportions; given `gaps`, of these rivals alone."""
         mu = sigmoid(self.z @ self.theta)
         made = self.counts + self.ties
         decided = (self.counts + TIE_PRIOR * (self.counts.sum() + 1) / (self.t + 1)) / (made + TIE_PRIOR)
@@ -103,11 +104,12 @@ class Run:
         inverse = np.linalg.inv(information + PRECISION / (made @ self.costs) * np.eye(self.d))
         values, shifts = [], []
         for k in range(self.k):
-            if k != self.leader:
+            if k != self.leader and (gaps is None or k in gaps):
                 c = self.x[self.leader] - self.x[k]
                 variance = c @ inverse @ c
-                values.append((c @ self.theta) ** 2 / (2 * variance))
-                shifts.append(inverse @ c * (c @ self.theta) / variance)
+                gap = c @ self.theta if gaps is None else gaps[k]
+                values.append(gap**2 / (2 * variance))
+                shifts.append(inverse @ c * gap / variance)
         least = min(values)
         weight = np.exp([(least - value) / (TEMPERATURE * least) for value in values])
         weight /= weight.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 
@@ -20,7 +21,8 @@ MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
 assert isinstance(MODEL, models.LinearBradleyTerry)
 THETA = np.asarray(MODEL.theta)
 KNOWN = models.identify_features(MODEL)
-PROBLEM = Problem(12, dimension=4, design=linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66))
+DESIGN = linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66)
+PROBLEM = Problem(12, dimension=4, design=DESIGN, budget=jnp.asarray(500, jnp.int32))
 samplers = pytest.mark.parametrize("name", STRUCTURED_SAMPLERS.names())
 
 
@@ -68,6 +70,25 @@ def test_the_estimate_is_the_map(comparisons: int) -> None:
     fit = fit_linear_bradley_terry(KNOWN.coordinates, counts, wins, prior_scale=linear.PRECISION**-0.5)
     np.testing.assert_allclose(statistics.estimate, fit.theta, atol=2e-5)
     np.testing.assert_allclose(statistics.covariance, fit.covariance, rtol=1e-3, atol=1e-6)
+
+
+def test_the_budget_design_serves_the_survivors() -> None:
+    """The refresh of llm-po-budget against the literal step on the surviving rivals alone, all gaps alike."""
+    statistics, _ = after(400)
+    start = np.full(66, 1 / 66)
+    design = STRUCTURED_SAMPLERS.get("llm-po-budget")
+    assert design.refresh is not None
+    for budget, survivors in ((100_000, 11), (500, 2), (1400, 6)):
+        problem = dataclasses.replace(PROBLEM, budget=jnp.asarray(budget, jnp.int32))
+        found = design.refresh(problem, statistics, jnp.asarray(start, jnp.float32))
+        run = reference.Run(KNOWN.coordinates)
+        run.theta, run.t = np.asarray(statistics.estimate, float), 400
+        run.counts = np.asarray(statistics.counts, float)
+        alive = np.argsort(-(run.x @ run.theta))[:survivors].tolist()
+        expected = start
+        for _ in range(reference.STEPS):
+            expected = run.improved(expected, dict.fromkeys(alive, 1.0))
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_the_projection_is_the_projection() -> None:

@@ -16,6 +16,8 @@ comparison (theory, section 10), and what is tracked are the shares w_p / c_p of
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -47,8 +49,15 @@ def project(values: jax.Array) -> jax.Array:
     return kept / jnp.sum(kept)
 
 
-def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Array) -> jax.Array:
-    """One projected gradient step on the proportions [P], at the present estimate."""
+def improve(
+    problem: Problem, statistics: LinearStatistics, proportions: jax.Array, contrasts: jax.Array, gaps: jax.Array
+) -> jax.Array:
+    """One projected gradient step on the proportions [P], at the present estimate.
+
+    Args:
+        contrasts: [K, d], of the rivals; zero for policies that are none.
+        gaps: [K], of their scores.
+    """
     design, dtype = linear.of(problem), problem.dtype
     mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
     spread, spent = mu * (1 - mu), statistics.t.astype(dtype)
@@ -58,14 +67,21 @@ def improve(problem: Problem, statistics: LinearStatistics, proportions: jax.Arr
         spent = made(statistics).astype(dtype) @ pair_costs(problem)
     prior = linear.PRECISION / spent * jnp.eye(problem.dimension, dtype=dtype)
     inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
-    contrasts = linear.contrasts(problem, statistics.leader)
-    values, shifts = program.fisher(inverse, contrasts, contrasts @ statistics.estimate)
+    values, shifts = program.fisher(inverse, contrasts, gaps)
     least = jnp.min(values) + jnp.finfo(dtype).tiny
     prices, _ = program.softmin(values, TEMPERATURE * least)
     gain = program.fisher_gains(design.products, spread, prices, shifts)
     # Capped, so that no step can leave everything on one pair.
     step = jnp.minimum(STEP_SIZE / proportions.shape[0], LARGEST_MOVE / jnp.max(gain / least))
     return project(proportions + step * (gain / least - 1))
+
+
+def improved(
+    problem: Problem, statistics: LinearStatistics, proportions: jax.Array, contrasts: jax.Array, gaps: jax.Array
+) -> jax.Array:
+    """The proportions [P] after `STEPS` steps of `improve`."""
+    step = functools.partial(improve, problem, statistics, contrasts=contrasts, gaps=gaps)
+    return jax.lax.fori_loop(0, STEPS, lambda _, present: step(present), proportions)
 
 
 def pair_costs(problem: Problem) -> jax.Array:
@@ -119,7 +135,8 @@ def _select(
 
 
 def _refresh(problem: Problem, statistics: LinearStatistics, state: State) -> State:
-    return jax.lax.fori_loop(0, STEPS, lambda _, proportions: improve(problem, statistics, proportions), state)
+    contrasts = linear.contrasts(problem, statistics.leader)
+    return improved(problem, statistics, state, contrasts, contrasts @ statistics.estimate)
 
 
 def _select_oracle(
