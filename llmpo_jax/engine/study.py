@@ -98,7 +98,7 @@ def prepare_cells(arguments: Arguments) -> list[Cell]:
         features = models.features_for(source.model, arguments.features) if arguments.features else None
         costs = models.load_costs(arguments.costs, source.model) if arguments.costs else None
         assumed = arguments.assume or ("structured" if arguments.features else default_space(source.model))
-        for sampler in arguments.samplers or _usual_samplers(source.model, assumed, settings):
+        for sampler in arguments.samplers or _usual_samplers(source.model, assumed):
             for stopping in arguments.stopping or USUAL_STOPPING:
                 prepared = prepare(source.model, sampler, stopping, settings, assumed, features, costs)
                 cells.append(Cell(source, prepared))

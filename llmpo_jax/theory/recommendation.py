@@ -25,8 +25,8 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 
-DEVIATION = 0.6
-DOUBT = 4.0
+DEVIATION = 1.0
+DOUBT = 3.0
 STEPS = (2, 1)
 """For v = 0 from nothing, then for v = `DEVIATION` from there."""
 INNER = 3

@@ -149,7 +149,10 @@ def test_the_structured_design_by_information_per_cost() -> None:
         scores=jnp.asarray(features @ theta),
     )
     start = rng.dirichlet(np.ones(10))
-    found = structured_llm_po.improve(problem, statistics, jnp.asarray(start))
+    contrasts = linear.contrasts(problem, statistics.leader)
+    found = structured_llm_po.improve(
+        problem, statistics, jnp.asarray(start), contrasts, contrasts @ statistics.estimate
+    )
     literal.w = literal.improved(start)
     np.testing.assert_allclose(found, literal.w, atol=2e-3)
     first, second, _ = structured.STRUCTURED_SAMPLERS.get("llm-po").select(

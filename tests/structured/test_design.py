@@ -108,7 +108,9 @@ def test_projected_gradient_finds_the_optimum() -> None:
     theta = KNOWN.parameter(THETA).astype(np.float32)
     fixed = fixed._replace(estimate=jnp.asarray(theta), scores=jnp.asarray(KNOWN.coordinates @ theta, jnp.float32))
     start = STRUCTURED_SAMPLERS.get("llm-po").init(PROBLEM)
-    improve = jax.jit(lambda w: jax.lax.fori_loop(0, 3000, lambda _, w: llm_po.improve(PROBLEM, fixed, w), w))
+    contrasts = linear.contrasts(PROBLEM, fixed.leader)
+    step = functools.partial(llm_po.improve, PROBLEM, fixed, contrasts=contrasts, gaps=contrasts @ fixed.estimate)
+    improve = jax.jit(lambda w: jax.lax.fori_loop(0, 3000, lambda _, w: step(w), w))
     found = np.asarray(improve(start), np.float64)
 
     def worst(weights: np.ndarray) -> float:
