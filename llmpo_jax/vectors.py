@@ -36,6 +36,16 @@ def argmin_except(values: jax.Array, index: jax.Array, tie: float = 0.0) -> jax.
     return argmin(jnp.where(one_hot(index, values.shape[0]), jnp.inf, values), tie)
 
 
+def ranks(scores: jax.Array) -> jax.Array:
+    """int32 [K], how many entries are greater than each, or the same and at a lower index.
+
+    K^2 comparisons of numbers, which at these sizes cost less than a sort.
+    """
+    ids = jnp.arange(scores.shape[0], dtype=jnp.int32)
+    better = (scores[None] > scores[:, None]) | ((scores[None] == scores[:, None]) & (ids[None] < ids[:, None]))
+    return jnp.sum(better, axis=1, dtype=jnp.int32)
+
+
 def one_hot(index: jax.Array, size: int) -> jax.Array:
     """bool [size], true at `index`."""
     return jnp.arange(size, dtype=jnp.int32) == index

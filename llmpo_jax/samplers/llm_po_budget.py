@@ -57,21 +57,11 @@ class Budgeted(NamedTuple):
     last: jax.Array
 
 
-def ranks(scores: jax.Array) -> jax.Array:
-    """int32 [K], how many policies have a better score than each, or the same and a lower number."""
-    ids = jnp.arange(scores.shape[0], dtype=jnp.int32)
-    better = (scores[None] > scores[:, None]) | ((scores[None] == scores[:, None]) & (ids[None] < ids[:, None]))
-    return jnp.sum(better, axis=1, dtype=jnp.int32)
-
-
 def survivors(problem: Problem, t: jax.Array, scores: jax.Array) -> jax.Array:
-    """bool [K], the floor(K (1 - t / n)^POWER) policies with the best scores, two at least.
-
-    K^2 comparisons of numbers, which at these sizes cost less than a sort.
-    """
+    """bool [K], the floor(K (1 - t / n)^POWER) policies with the best scores, two at least."""
     assert problem.budget is not None
     left = jnp.maximum(problem.budget - t, 0).astype(problem.dtype) / problem.budget.astype(problem.dtype)
-    return ranks(scores) < jnp.maximum(problem.num_policies * left**POWER, 2).astype(jnp.int32)
+    return vectors.ranks(scores) < jnp.maximum(problem.num_policies * left**POWER, 2).astype(jnp.int32)
 
 
 def _init(problem: Problem) -> Budgeted:

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, State, Statistics
-from llmpo_jax.samplers.llm_po_budget import ranks
 
 
 def _phases(problem: Problem) -> int:
@@ -61,7 +60,7 @@ def _select(
     wins, losses = statistics.wins.astype(problem.dtype), statistics.losses.astype(problem.dtype)
     rate = (wins + 1) / (wins + losses + 2)
     # Within a phase nobody is ranked behind all that are to survive, so that this changes nothing.
-    alive = state & (ranks(jnp.where(state, rate, -1)) < size)
+    alive = state & (vectors.ranks(jnp.where(state, rate, -1)) < size)
     place = jnp.cumsum(alive, dtype=jnp.int32) - 1
     first, second = _in_turn(statistics.t - vectors.take(starts, phase), size)
     return _at(alive, place, first), _at(alive, place, second), alive

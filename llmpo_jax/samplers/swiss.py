@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from llmpo_jax import vectors
 from llmpo_jax.protocol import Problem, Sampler, Statistics
 
 
@@ -36,9 +37,7 @@ def _select(
     k = problem.num_policies
     over = now.game == k // 2
     numbers = np.arange(k, dtype=np.int32)
-    score = statistics.wins + now.byes
-    ahead = (score[None] > score[:, None]) | ((score[None] == score[:, None]) & (numbers[None] < numbers[:, None]))
-    rank = jnp.where(over, jnp.sum(ahead, axis=1, dtype=jnp.int32), now.rank)
+    rank = jnp.where(over, vectors.ranks(statistics.wins + now.byes), now.rank)
     game = jnp.where(over, 0, now.game)
     byes = now.byes + (over & (rank == k - 1)).astype(jnp.int32) if k % 2 else now.byes
     places = jnp.where(rank == 2 * game, numbers, 0), jnp.where(rank == 2 * game + 1, numbers, 0)
