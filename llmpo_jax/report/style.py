@@ -131,7 +131,7 @@ _STYLES = {
     "swiss": Style("#9E9E9E", (1, 2.5), "8"),
     "dkwt": Style("#7A7A00", (1, 1, 4, 1), "H"),
     "g-optimal": Style("#B8900F", (2, 1, 1, 1), "H"),
-    "rage-glm": Style("#B0508A", (6, 2, 2, 2), "d"),
+    "rage-glm": Style("#B0508A", (3, 2, 1, 2), "P"),
 }
 # Of numbers without a common factor, so that 60 unknown samplers all differ.
 _MORE_COLORS = ("#690BAC", "#93753E", "#720D3A")

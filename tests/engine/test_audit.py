@@ -64,7 +64,7 @@ def test_a_batch_believes_in_favourites() -> None:
     """The pairs that the literal sampler chooses one after the other, with a win of the favourite after each; and the
     winner against whomever it is least proven to beat, with the proofs that follow."""
     log = battles(600, ties=0.2)
-    better = (log.first > log.second) == (np.random.default_rng(1).random(len(log.first)) < 0.68)
+    better = (log.first > log.second) == (np.random.default_rng(1).random(len(log.first)) < 0.6)
     log = Battles(log.names, log.first, log.second, np.where(log.outcome == 0.5, 0.5, better))
     record = reference.Record(5)
     for first, second, outcome in zip(log.first, log.second, log.outcome, strict=True):
