@@ -128,11 +128,11 @@ def test_decisions_do_not_depend_on_x64(sampler: str) -> None:
     ("constant", "factor"),
     [
         ("BONUS", 1.1),
-        ("POOLED_PRIOR", 1.1),
+        ("POOLED_PRIOR", 1.3),
         ("PAIR_PRIOR", 1.1),
         ("LEADER_TESTS", 1.1),
         ("FORCED", 1.1),
-        ("MOST_PREFERENCE", 1.1),
+        ("MOST_PREFERENCE", 1.3),
     ],
 )
 def test_a_changed_constant_is_noticed(monkeypatch: pytest.MonkeyPatch, constant: str, factor: float) -> None:
