@@ -347,13 +347,17 @@ def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: A
         proofs = [record.pair_evidence(j, leader) if j != leader else 0.0 for j in range(k)]
         return leader, ties.smallest(proofs, barred=leader), tests
     rival = ties.least_refuted(evidence, barred=leader)
-    if tests.get(leader, 0) < llm_po.LEADER_TESTS * math.sqrt(tests.get(rival, 0)):
+    swap = tests.get(leader, 0) < llm_po.LEADER_TESTS * math.sqrt(tests.get(rival, 0))
+    if swap:
         leader, rival = rival, leader
     tested = tests.get(rival, 0) + 1
     counts = [int(record.counts[rival, j] + record.ties[rival, j]) if j != rival else 2**40 for j in range(k)]
     if (min(counts) + 1) ** 1.5 < tested / llm_po.FORCED - 1e-12:
         return rival, counts.index(min(counts)), {**tests, rival: tested}
     pooled = ties.at_least(record.pooling, 0.0)
+    preference = 1e-6
+    if pooled and not swap:
+        preference = min(llm_po.PREFERENCE / math.sqrt(tested), llm_po.MOST_PREFERENCE)
     index = []
     for j in range(k):
         n, wins = int(record.counts[rival, j]), int(record.wins[rival, j])
@@ -363,7 +367,7 @@ def _llm_po(record: Record, evidence: np.ndarray, tests: dict[int, int], draw: A
         centre = (wins + prior * mean) / (n + prior)
         width = llm_po.BONUS * math.log(1 + record.t) / (n + 1)
         root = math.sqrt(width * (centre * (1 - centre) + width / 4))
-        index.append((centre + width / 2 - root) / (1 + width) - (1e-6 if j == leader else 0))
+        index.append((centre + width / 2 - root) / (1 + width) - (preference if j == leader else 0))
     if record.may_tie or record.costs is not None:
         for j in range(k):
             chance, price = min(max(index[j], 0.0), 1.0), record.price(rival, j)

@@ -6,7 +6,10 @@ opponent needs (log 1 / delta) / d_k comparisons, so in the limit effort is divi
 delta) comparisons are enough, the lower bound. What must vanish in the limit, and does:
 - comparisons with another opponent than the toughest: the Wilson bound below is a confidence bound whose width grows
   like log t, so each of the others is tried O(log t) times, and the forced exploration adds O(t^(2/3));
-- tests of the leader, O(sqrt t). They are there because a wrong leader is refuted only if it is tested.
+- tests of the leader, O(sqrt t). They are there because a wrong leader is refuted only if it is tested;
+- the preference for the leader as opponent while total records predict well. It shrinks as 1 / sqrt(tests of the
+  rival), so a leader whose chance is by g worse than the toughest opponent's is preferred for O(1 / g^2) tests. Without
+  it, where strengths decide and all chances are near 1/2, most comparisons go to opponents almost as tough.
 (This is the reason why the rule is asymptotically optimal, not a full proof; benchmarks show the ratio to the bound.)
 
 Where comparisons end in ties or have costs, the toughest opponent is the one with most information per unit of cost,
@@ -31,6 +34,7 @@ PAIR_PRIOR, PAIR_MEAN = 2.0, 0.3
 LEADER_TESTS = 3.0
 FORCED = 40.0
 TIE_PRIOR = 8.0
+PREFERENCE, MOST_PREFERENCE = 2.0, 0.05
 
 
 def opponent_index(problem: Problem, statistics: Statistics, rival: jax.Array, row: jax.Array) -> jax.Array:
@@ -103,8 +107,11 @@ def _assumed(
 
     row = vectors.take(statistics.record, rival).astype(problem.dtype)
     index = opponent_index(problem, statistics, rival, row)
-    # The leader is the opponent at ties: it is the one most likely to beat everybody.
-    index = jnp.where(vectors.one_hot(leader, k), index - 1e-6, index)
+    # The leader is the opponent at ties: it is the one most likely to beat everybody, surely so where strengths decide.
+    # Its own tests look for whoever beats it, and prefer nobody.
+    prefers = (statistics.pooling >= 0) & ~swap
+    preference = jnp.where(prefers, jnp.minimum(PREFERENCE / jnp.sqrt(tested), MOST_PREFERENCE), 1e-6)
+    index = jnp.where(vectors.one_hot(leader, k), index - preference, index)
     counts = row[:, 0] + row[:, 1]
     if problem.priced or statistics.ties is not None:
         index = -_worth(jnp.clip(index, 0, 1), decided_costs(problem, statistics, rival, row))

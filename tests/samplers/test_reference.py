@@ -169,11 +169,18 @@ def test_decisions_do_not_depend_on_x64(sampler: str) -> None:
 
 @pytest.mark.parametrize(
     ("constant", "factor"),
-    [("BONUS", 1.1), ("POOLED_PRIOR", 1.1), ("PAIR_PRIOR", 1.1), ("LEADER_TESTS", 1.1), ("FORCED", 1.1)],
+    [
+        ("BONUS", 1.1),
+        ("POOLED_PRIOR", 1.3),
+        ("PAIR_PRIOR", 1.1),
+        ("LEADER_TESTS", 1.1),
+        ("FORCED", 1.1),
+        ("MOST_PREFERENCE", 1.3),
+    ],
 )
 def test_a_changed_constant_is_noticed(monkeypatch: pytest.MonkeyPatch, constant: str, factor: float) -> None:
     """The comparison above is sharp: with one constant of LLM-PO changed, the reference takes other decisions."""
-    instance = "bradley-terry" if constant == "POOLED_PRIOR" else "cyclic"
+    instance = "bradley-terry" if constant in ("POOLED_PRIOR", "MOST_PREFERENCE") else "cyclic"
     path = run("llm-po", instance, "assumed", jnp.float64)
     monkeypatch.setattr(llm_po, constant, factor * getattr(llm_po, constant))
     assert agreement("llm-po", path, "assumed", jnp.float64).stray is not None
