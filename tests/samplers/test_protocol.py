@@ -129,7 +129,7 @@ def test_batching_and_compiling_change_nothing(name: str) -> None:
         assert_same(select(PROBLEM, sampler, one(batch, index)), one(batched(PROBLEM, name), index), exactly=False)
 
 
-@names
+@pytest.mark.parametrize("name", ["llm-po", "llm-po-c-tracking", "thompson", "rucb"])
 def test_delta_is_not_seen(name: str) -> None:
     """A sampler that saw delta could not serve all of them in one run."""
     chosen = trajectory.procedure(name, K)
