@@ -131,8 +131,11 @@ class Study:
             sys.stdout.flush()
             # Not by SystemExit, which would wait for programs that are still being compiled.
             os._exit(130)
-        console.print(summary_table(read_summary(folder.path / "summary.csv")))
-        console.print(f"{folder.path}/: table.parquet, pairs.parquet, summary.csv, manifest.json", soft_wrap=True)
+        levels = read_summary(folder.path / "summary.csv")
+        if len(levels):
+            console.print(summary_table(levels))
+        tables = ("table.parquet", "pairs.parquet", *(["summary.csv"] if len(levels) else []), "manifest.json")
+        console.print(f"{folder.path}/: {', '.join(tables)}", soft_wrap=True)
         for line in drawn:
             console.print(line, soft_wrap=True)
 

@@ -111,6 +111,8 @@ def write_tables(folder: StudyFolder, results: Sequence[tuple[models.Source, Res
     folder.write("table.parquet", lambda path: table.write_parquet(path))
     frequency = pl.concat([pairs(*cell) for cell in results])
     folder.write("pairs.parquet", lambda path: frequency.write_parquet(path))
-    if any(result.deltas for _, result in results):
-        levels = pl.concat([summary(*cell) for cell in results], how="vertical_relaxed")
+    # Procedures that are told their budget have no levels.
+    at_levels = [summary(source, result) for source, result in results if result.deltas]
+    if at_levels:
+        levels = pl.concat(at_levels, how="vertical_relaxed")
         folder.write("summary.csv", lambda path: levels.write_csv(path))

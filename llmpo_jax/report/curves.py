@@ -43,15 +43,13 @@ def correct_selection(findings: Findings, width: str) -> Drawing | None:
 
     A panel for each stopping rule but those that are told their level: no budget is asked of them.
     """
-    if not findings.budgets or not findings.has_winner:
+    findings = findings.at_budgets()
+    if not findings.rules or not findings.has_winner:
         return None
     rates = selection_rates(findings)
-    rules = [rule for rule in findings.rules if rule in rates["stopping"]]
-    if not rules:
-        return None
     bands = banded(rates)
-    figure, panels = style.new_figure(rules, width, _height(findings))
-    for panel, rule in zip(panels, rules, strict=True):
+    figure, panels = style.new_figure(findings.rules, width, _height(findings))
+    for panel, rule in zip(panels, findings.rules, strict=True):
         _selection_lines(panel, rates.filter(pl.col("stopping") == rule), findings, bands)
     shown = [*rates["rate"], *rates.filter(pl.col("sampler").is_in(bands))["low"]]
     panels[0].set_ylim(math.floor(10 * min(shown)) / 10 - 0.02, 1.02)
@@ -59,7 +57,7 @@ def correct_selection(findings: Findings, width: str) -> Drawing | None:
     style.label_axes(panels, "budget [comparisons]", "probability of correct selection")
     label_ends(
         figure,
-        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, rules, strict=True)},
+        {panel: _selection_ends(findings, rates, rule) for panel, rule in zip(panels, findings.rules, strict=True)},
     )
     caption = (
         f"Probability of correct selection against the budget ({findings.setting}). "
@@ -115,7 +113,8 @@ def _log_margins(low: float, high: float) -> tuple[float, float]:
 
 def ratio(findings: Findings, width: str) -> Drawing | None:
     """Mean stopping time / (T* log(1/delta)) against delta; None without deltas or without a bound."""
-    if not findings.deltas or findings.summary["ratio"].is_null().all():
+    findings = findings.at_levels()
+    if not findings.rules or findings.summary["ratio"].is_null().all():
         return None
     figure, panels = style.new_figure(findings.rules, width, _height(findings))
     for panel, rule in zip(panels, findings.rules, strict=True):

@@ -31,7 +31,8 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def stopping_time(findings: Findings, width: str) -> Drawing | None:
     """Distribution of the stopping time at the smallest delta, one box per sampler; None without deltas."""
-    if not findings.deltas:
+    findings = findings.at_levels()
+    if not findings.rules:
         return None
     delta = min(findings.deltas)
     runs = findings.table.filter(pl.col("delta") == delta)
@@ -186,7 +187,8 @@ _OPTIMAL: dict[str, Any] = {"facecolor": "0.88", "edgecolor": "0.4", "linewidth"
 
 def proportions(findings: Findings, width: str) -> Drawing | None:
     """Where the comparisons went until the stop at the last delta, and where they should go; None without deltas."""
-    if not findings.deltas:
+    findings = findings.at_levels()
+    if not findings.rules:
         return None
     handles: list[Line2D | Patch] = [*style.sampler_handles(findings.samplers, linestyle="none")]
     if findings.has_winner:

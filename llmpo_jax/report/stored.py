@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -46,6 +46,26 @@ class Findings:
         """What is spent until a stop: "comparisons", or "cost" where comparisons have costs."""
         return self.summary["unit"].first()  # pyright: ignore[reportReturnType]
 
+    def at_levels(self) -> Findings:
+        """Only what ran until levels were reached: not the samplers that are told their budget."""
+        return self._like(self.summary)
+
+    def at_budgets(self) -> Findings:
+        """Only what was asked at budgets: not the rules that are told their level."""
+        return self._like(self.table.filter(pl.col("budget").is_not_null()))
+
+    def _like(self, rows: pl.DataFrame) -> Findings:
+        """Only the samplers and rules that `rows` have."""
+        samplers, rules = (set(rows[name]) if len(rows) else set() for name in ("sampler", "stopping"))
+        kept = pl.col("sampler").is_in(samplers) & pl.col("stopping").is_in(rules)
+        frames = {"table": self.table, "pairs": self.pairs, "summary": self.summary}
+        return replace(
+            self,
+            samplers=tuple(name for name in self.samplers if name in samplers),
+            rules=tuple(name for name in self.rules if name in rules),
+            **{name: frame.filter(kept) if len(frame) else frame for name, frame in frames.items()},
+        )
+
     @property
     def policies(self) -> list[str]:
         """Their names, in the order of the source."""
@@ -84,7 +104,7 @@ def load(folder: Path) -> list[Findings]:
     arguments = manifest["arguments"]
     table = pl.read_parquet(folder / "table.parquet", glob=False)
     pairs = pl.read_parquet(folder / "pairs.parquet", glob=False)
-    summary = read_summary(folder / "summary.csv") if arguments["deltas"] else None
+    summary = read_summary(folder / "summary.csv")
     resolved = folder.resolve()
     found = []
     for label in table["source"].unique(maintain_order=True):
@@ -96,19 +116,21 @@ def load(folder: Path) -> list[Findings]:
                 source=label,
                 samplers=tuple(mine["sampler"].unique(maintain_order=True)),
                 rules=tuple(mine["stopping"].unique(maintain_order=True)),
-                deltas=tuple(arguments["deltas"]),
+                deltas=tuple(arguments["deltas"]) if len(summary) else (),
                 budgets=tuple(arguments["budgets"]),
                 replications=arguments["replications"],
                 max_comparisons=arguments["max_comparisons"],
                 table=mine,
                 pairs=pairs.filter(of_source),
-                summary=pl.DataFrame() if summary is None else summary.filter(of_source),
+                summary=summary.filter(of_source) if len(summary) else summary,
             )
         )
     return found
 
 
 def read_summary(path: Path) -> pl.DataFrame:
-    """The rows of a summary.csv, its numbers as numbers even where a column is empty."""
+    """The rows of a summary.csv, its numbers as numbers even where a column is empty; none where no level was asked."""
+    if not path.is_file():
+        return pl.DataFrame()
     # Without globbing, since brackets in a folder's name are no pattern.
     return pl.read_csv(path, glob=False, schema_overrides=dict.fromkeys(_NUMBERS, pl.Float64))
