@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from llmpo_jax import vectors
 
@@ -42,22 +43,24 @@ class _Fit(NamedTuple):
 
 def _solve(weights: jax.Array, diagonal: jax.Array, right: jax.Array, start: jax.Array) -> jax.Array:
     """[K], nearly the solution of (diag(diagonal) - weights) s = right."""
+    tiny = jnp.finfo(right.dtype).tiny
 
     def times(vector: jax.Array) -> jax.Array:
         return diagonal * vector - weights @ vector
 
-    solution, residual = start, right - times(start)
-    direction = residual / diagonal
-    size = residual @ direction
-    tiny = jnp.finfo(right.dtype).tiny
-    for _ in range(INNER):
+    def step(_: int, state: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
+        solution, residual, direction, size = state
         image = times(direction)
-        step = size / jnp.maximum(direction @ image, tiny)
-        solution, residual = solution + step * direction, residual - step * image
+        length = size / jnp.maximum(direction @ image, tiny)
+        solution, residual = solution + length * direction, residual - length * image
         scaled = residual / diagonal
-        size, before = residual @ scaled, size
-        direction = scaled + size / jnp.maximum(before, tiny) * direction
-    return solution
+        next_size = residual @ scaled
+        return solution, residual, scaled + next_size / jnp.maximum(size, tiny) * direction, next_size
+
+    residual = right - times(start)
+    direction = residual / diagonal
+    # Loops, here and below: written out, they would take as long to compile as the rest of a procedure.
+    return jax.lax.fori_loop(0, INNER, step, (start, residual, direction, residual @ direction))[0]
 
 
 def _slopes(counts: jax.Array, wins: jax.Array, logits: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -66,24 +69,22 @@ def _slopes(counts: jax.Array, wins: jax.Array, logits: jax.Array) -> tuple[jax.
     return chances, wins - counts * chances, counts * chances * (1 - chances)
 
 
-def _fit(counts: jax.Array, wins: jax.Array, start: _Fit, variance: float, steps: int) -> _Fit:
-    strengths, logits, _ = start
-    for _ in range(steps):
-        _, slope, curvature = _slopes(counts, wins, logits)
-        share = 1 / (1 + variance * curvature) if variance else jnp.ones_like(curvature)
-        weights, pull = curvature * share, curvature * logits + slope
-        strengths = _solve(weights, jnp.sum(weights, axis=1) + 1, jnp.sum(pull * share, axis=1), strengths)
-        gaps = strengths[:, None] - strengths[None]
-        logits = gaps + variance * (pull - curvature * gaps) * share if variance else gaps
-    chances, _, curvature = _slopes(counts, wins, logits)
+def _step(counts: jax.Array, wins: jax.Array, fit: _Fit, variance: jax.Array) -> _Fit:
+    """A Newton step on the strengths, the deviations of this variance integrated out, then on these."""
+    _, slope, curvature = _slopes(counts, wins, fit.logits)
+    share = 1 / (1 + variance * curvature)
+    weights, pull = curvature * share, curvature * fit.logits + slope
+    strengths = _solve(weights, jnp.sum(weights, axis=1) + 1, jnp.sum(pull * share, axis=1), fit.strengths)
+    gaps = strengths[:, None] - strengths[None]
+    deviations = variance * (pull - curvature * gaps) * share
+    tiny = jnp.finfo(gaps.dtype).tiny
+    chances, _, curvature = _slopes(counts, wins, gaps + deviations)
     spread = 1 + variance * curvature
     # Every pair stands twice in the matrices; chances are kept from 0, where a pair without wins may end.
-    likelihood = jnp.sum(wins * jnp.log(jnp.maximum(chances, jnp.finfo(chances.dtype).tiny)))
-    deviations = logits - (strengths[:, None] - strengths[None])
-    penalty = jnp.sum(deviations**2) / (2 * variance) if variance else 0.0
-    likelihood -= (strengths @ strengths + penalty + jnp.sum(jnp.log(spread)) / 2) / 2
-    likelihood -= jnp.sum(jnp.log(jnp.sum(curvature / spread, axis=1) + 1)) / 2
-    return _Fit(strengths, logits, likelihood)
+    likelihood = jnp.sum(wins * jnp.log(jnp.maximum(chances, tiny)))
+    penalty = strengths @ strengths + jnp.sum(deviations**2 / jnp.maximum(variance, tiny) + jnp.log(spread)) / 2
+    determinant = jnp.sum(jnp.log(jnp.sum(curvature / spread, axis=1) + 1))
+    return _Fit(strengths, gaps + deviations, likelihood - (penalty + determinant) / 2)
 
 
 def best_guess(record: jax.Array, dtype: jnp.dtype) -> jax.Array:
@@ -91,8 +92,14 @@ def best_guess(record: jax.Array, dtype: jnp.dtype) -> jax.Array:
     wins = record[..., 0].astype(dtype)
     counts = wins + record[..., 1].astype(dtype)
     nothing = _Fit(jnp.zeros_like(wins[0]), jnp.zeros_like(wins), jnp.zeros((), dtype))
-    plain = _fit(counts, wins, nothing, 0.0, STEPS[0])
-    free = _fit(counts, wins, plain, DEVIATION, STEPS[1])
+    variances = jnp.repeat(jnp.asarray([0.0, DEVIATION], dtype), np.array(STEPS), total_repeat_length=sum(STEPS))
+
+    def step(fit: _Fit, variance: jax.Array) -> tuple[_Fit, _Fit]:
+        after = _step(counts, wins, fit, variance)
+        return after, after
+
+    _, fits = jax.lax.scan(step, nothing, variances)
+    plain, free = (jax.tree.map(lambda x, last=last: x[last], fits) for last in (STEPS[0] - 1, -1))
     _, slope, curvature = _slopes(counts, wins, free.logits)
     gaps = free.strengths[:, None] - free.strengths[None]
     spread = DOUBT / (1 + DOUBT * curvature)
