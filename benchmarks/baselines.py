@@ -20,7 +20,7 @@ from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.spaces import told_nothing
 
 DELTAS = (0.1, 0.05, 0.01)
-LIMIT = 5
+LIMIT = 3
 EVERY_RULE = ("bradley-terry:16", "cyclic:17")
 """Both stopping rules there; e-process alone on the others."""
 INSTANCES = (
@@ -70,7 +70,7 @@ def compared(name: str, stopping: str, replications: int) -> list[dict]:
 
 def main() -> None:
     options = common.parser(__doc__).parse_args()
-    replications = 20 if options.quick else 200
+    replications = 10 if options.quick else 100
     started, rows = time.time(), []
     for name in INSTANCES:
         for stopping in ("e-process", "stylised") if name in EVERY_RULE else ("e-process",):

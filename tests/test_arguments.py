@@ -57,7 +57,7 @@ SIMULATE: list[tuple[dict[str, Any], str]] = [
     ({"existence": None}, "existence = None, expected one of assumed, certify"),
     ({"assume": "linear"}, "assume = 'linear', expected one of unstructured, structured"),
     ({"assume": ""}, "assume = '', expected one of unstructured, structured"),
-    ({"sampler": None}, "sampler = None, expected a Sampler or one of llm-po, llm-po-d-tracking, "),
+    ({"sampler": None}, "sampler = None, expected a Sampler or one of llm-po, llm-po-budget, "),
     ({"sampler": "lmm-po"}, "unknown sampler 'lmm-po', expected one of"),
     ({"sampler": ""}, "unknown sampler '', expected one of llm-po"),
     ({"stopping": "eprocess"}, "did you mean 'e-process'?"),
@@ -164,7 +164,7 @@ def test_numbers_become_pythons() -> None:
     assert result.sampler == "llm-po", "an object that has a name is called by it"
     scalars = [*result.deltas, *result.budgets, result.max_comparisons, result.seed, result.time, result.simulated]
     scalars += [value for level in result.summary() for value in dataclasses.astuple(level)]
-    assert {type(value) for value in scalars} == {int, float}
+    assert {type(value) for value in scalars} == {int, float, str}
     np.testing.assert_array_equal(result.stopping_time, lp.simulate(MODEL, **RUN).stopping_time)
 
 

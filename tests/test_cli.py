@@ -17,7 +17,7 @@ from llmpo_jax import cli
 from llmpo_jax.cli.study import Study, draw_or_say
 from llmpo_jax.engine.study import Arguments, prepare_cells
 from llmpo_jax.report import figures
-from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
+from llmpo_jax.spaces import STRUCTURED
 from tests.report.toy_study import make_study
 from tests.shared_files import shared
 
@@ -314,7 +314,7 @@ def features(path: Path, rows: list[str]) -> str:
 
 
 def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A linear instance is run in the structured space without being told to, by default with all its samplers."""
+    """A linear instance is run in the structured space without being told to, by default with its usual samplers."""
     monkeypatch.chdir(tmp_path)
     asked = ("--replications", "4", "--max-comparisons", "500", "--stopping", "stylised", "--delta", "0.1", "0.01")
     asked = (*asked, "--budgets", "20", "50", "--samplers", "llm-po", "llm-po-oracle")
@@ -322,7 +322,7 @@ def test_structured_study(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     folder = tmp_path / "results" / "linear-bradley-terry-8-3"
     arguments = json.loads((folder / "manifest.json").read_text())["arguments"]
     cells = prepare_cells(Arguments(**{**arguments, "samplers": ()}))
-    assert tuple(cell.prepared.sampler for cell in cells) == STRUCTURED_SAMPLERS.names()
+    assert tuple(cell.prepared.sampler for cell in cells) == STRUCTURED.usual
     assert (folder / "figures" / "proportions.png").stat().st_size > 10_000
     assert "llm-po-oracle" in capsys.readouterr().out
 

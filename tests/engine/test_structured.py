@@ -27,8 +27,7 @@ from llmpo_jax.engine import lanes, workers
 from llmpo_jax.engine.preparation import Settings, prepare
 from llmpo_jax.engine.result import Result
 from llmpo_jax.protocol import Problem, Thresholds
-from llmpo_jax.samplers import SAMPLERS
-from llmpo_jax.spaces import STRUCTURED, told_nothing
+from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.stopping.structured import STRUCTURED_RULES
 from llmpo_jax.stopping.structured.e_process import E_PROCESS
 from llmpo_jax.theory.intervals import clopper_pearson
@@ -125,8 +124,7 @@ def test_other_units_and_bases_of_features() -> None:
     assert same.mean() >= 0.9
 
 
-# Those that are the same objects as in the unstructured space are run there.
-OWN = [name for name in told_nothing(STRUCTURED.samplers) if SAMPLERS.name_of(STRUCTURED.samplers.get(name)) is None]
+OWN = ("llm-po", "llm-po-oracle", "epsilon-greedy", "thompson", "rucb", "rage-glm")
 PROCEDURES = [(sampler, "e-process") for sampler in OWN]
 PROCEDURES += [("llm-po", rule) for rule in STRUCTURED_RULES.names() if rule != "e-process"]
 

@@ -18,6 +18,7 @@ from llmpo_jax.engine import simulate
 from llmpo_jax.engine.replication import identify
 from llmpo_jax.protocol import Problem, Sampler, Statistics
 from llmpo_jax.samplers import SAMPLERS
+from llmpo_jax.spaces import UNSTRUCTURED
 from llmpo_jax.theory.statistics import judged, nothing_yet, observe
 from tests.samplers import trajectory
 
@@ -140,7 +141,8 @@ def test_delta_is_not_seen(name: str) -> None:
     assert not np.array_equal(paths[0].final.outcome.stopping_time, paths[1].final.outcome.stopping_time)
 
 
-@names
+# Of the others the literal counterparts in test_reference.py take the same decisions, in the same numbering.
+@pytest.mark.parametrize("name", UNSTRUCTURED.usual)
 def test_renumbering_the_policies_permutes_the_decisions(name: str) -> None:
     """A procedure never sees the model's numbers: of a renumbered model it does the same to the renumbered policies."""
     chosen = trajectory.procedure(name, K)
