@@ -48,23 +48,7 @@ def compared(name: str, stopping: str, replications: int) -> list[dict]:
         result = simulate(source.model, sampler, stopping, **runs)
         if ours is None:
             ours, limit = result, round(LIMIT * float(result.stopping_time[:, -1].mean()))
-        for index, level in enumerate(result.summary()):
-            ratio, low, high = common.ratio_of_means(result, ours, index)
-            rows.append(
-                {
-                    "instance": source.label,
-                    "stopping": stopping,
-                    "delta": level.delta,
-                    "sampler": sampler,
-                    "replications": replications,
-                    "mean": common.stopping_times(result, index).mean().item(),
-                    "times llm-po": ratio,
-                    "low": low,
-                    "high": high,
-                    "censored": level.censored,
-                    "error rate": level.error_rate,
-                }
-            )
+        rows += common.multiples(source.label, result, ours)
     return rows
 
 

@@ -8,12 +8,11 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -55,22 +54,55 @@ def show(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
-def stopping_times(result: Result, index: int) -> np.ndarray:
-    """The stopping times at a level; a censored run counts as the limit."""
-    times = result.stopping_time[:, index]
-    return np.where(times < 0, result.max_comparisons, times)
-
-
 def ratio_of_means(baseline: Result, ours: Result, index: int) -> tuple[float, float, float]:
-    """Ratio of the mean stopping times at a level, with its interval at 95 %: the delta method on its logarithm.
+    """Ratio of what is spent in the mean until the stop at a level, with its interval at 95 %: the delta method on its
+    logarithm.
 
     Runs are paired by their number: both results come from the same seeds.
     """
-    theirs, own = stopping_times(baseline, index), stopping_times(ours, index)
+    theirs, own = baseline.spent(index), ours.spent(index)
     ratio = float(theirs.mean() / own.mean())
     difference = theirs / theirs.mean() - own / own.mean()
     spread = math.exp(1.96 * float(difference.std(ddof=1)) / math.sqrt(len(difference)))
     return ratio, ratio / spread, ratio * spread
+
+
+def multiples(instance: str, result: Result, ours: Result) -> list[dict[str, Any]]:
+    """A row for each level: what a sampler spends until the stop, also as a multiple of what `llm-po` does (`ours`)."""
+    rows = []
+    for index, level in enumerate(result.summary()):
+        ratio, low, high = ratio_of_means(result, ours, index)
+        rows.append(
+            {
+                "instance": instance,
+                "stopping": result.stopping,
+                "delta": level.delta,
+                "sampler": result.sampler,
+                "mean": level.mean,
+                "mean low": level.mean_low,
+                "mean high": level.mean_high,
+                "times llm-po": ratio,
+                "low": low,
+                "high": high,
+                "censored": level.censored,
+                "error rate": level.error_rate,
+                "replications": level.replications,
+            }
+        )
+    return rows
+
+
+def run_parts(
+    prefix: str, parts: Mapping[str, tuple[str, Callable[[], list[dict[str, Any]]]]], only: str | None, quick: bool
+) -> None:
+    """Run the parts of a benchmark, titles and rows, or `only` one; show each, and keep it unless it was cut short."""
+    for name, (title, part) in parts.items():
+        if only in (None, name):
+            started = time.time()
+            rows = part()
+            show(title, rows)
+            if not quick:
+                keep(f"{prefix}_{name}", rows, started)
 
 
 def _processor() -> str:

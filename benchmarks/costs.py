@@ -90,21 +90,13 @@ def runs(name: str, what: str, replications: int) -> tuple[float, Result, Result
     return limit(model, costs), simulate(model, told, **asked), simulate(model, ignoring(told), **asked)
 
 
-def ratio(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
-    """The ratio of two means, [R] each and paired, with its 95 % interval."""
-    _, low, high = mean_interval(one / one.mean() - other / other.mean(), 0.95)
-    found = one.mean() / other.mean()
-    return found, found * np.exp(low), found * np.exp(high)
-
-
 def rows(name: str, what: str, replications: int) -> list[dict]:
     least, told, blind = runs(name, what, replications)
     assert told.time is not None
     found = []
     for index, delta in enumerate(DELTAS):
-        spent = [_spent(result, index) for result in (told, blind)]
-        both = [mean_interval(values, 0.95) for values in spent]
-        share, low, high = ratio(*spent)
+        both = [mean_interval(result.spent(index), 0.95) for result in (told, blind)]
+        share, low, high = common.ratio_of_means(told, blind, index)
         found.append(
             {
                 "instance": name,
@@ -124,13 +116,6 @@ def rows(name: str, what: str, replications: int) -> list[dict]:
             }
         )
     return found
-
-
-def _spent(result: Result, index: int) -> np.ndarray:
-    """[R], what was spent until the stop (or the limit) at one level."""
-    if result.stopping_cost is not None:
-        return result.stopping_cost[:, index]
-    return np.where(result.stopping_time[:, index] < 0, result.max_comparisons, result.stopping_time[:, index])
 
 
 def main() -> None:

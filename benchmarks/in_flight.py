@@ -127,10 +127,4 @@ if __name__ == "__main__":
         ),
         "speed": ("Waiting for an experiment, nothing compiled before", speed),
     }
-    for name, (title, part) in parts.items():
-        if options.only in (None, name):
-            started = time.time()
-            rows = part()
-            common.show(title, rows)
-            if not quick:
-                common.keep(f"in_flight_{name}", rows, started)
+    common.run_parts("in_flight", parts, options.only, quick)

@@ -35,7 +35,7 @@ from llmpo_jax.protocol import EVIDENCE_TIE, Comparison, Problem, Sampler, Stati
 from llmpo_jax.samplers.llm_po import LLM_PO
 from llmpo_jax.spaces import UNSTRUCTURED
 from llmpo_jax.stopping import common as verdicts
-from llmpo_jax.stopping.e_process import E_PROCESS
+from llmpo_jax.stopping.e_process import E_PROCESS, gains
 
 DELTA = 0.1
 INSTANCES = (
@@ -137,8 +137,7 @@ def betting(bet: Any) -> StoppingRule:
 
     def update(problem: Problem, state: Wealth, comparison: Comparison) -> Wealth:
         bets = jnp.minimum(bet(comparison), 0.5)
-        sides = jnp.stack([comparison.won, ~comparison.won])
-        gain = jnp.log(2 * jnp.where(sides, bets, 1 - bets)).astype(problem.dtype)
+        gain = gains(bets, comparison.won).astype(problem.dtype)
         now = vectors.add_two(state.now, comparison.first, comparison.second, gain)
         return Wealth(now, jnp.maximum(state.peak, now))
 

@@ -15,7 +15,6 @@ Intervals of means are Student's at 95 %.
 from __future__ import annotations
 
 import math
-import time
 
 import common
 import numpy as np
@@ -70,13 +69,7 @@ def main() -> None:
         "tail": ("llm-po with e-process", lambda: tail(20 if options.quick else 200)),
         "stylised": ("Errors of stylised, exact 1 - 1e-6 interval", lambda: stylised(100 if options.quick else 1000)),
     }
-    for name, (title, run) in parts.items():
-        if options.only in (None, name):
-            started = time.time()
-            rows = run()
-            common.show(title, rows)
-            if not options.quick:
-                common.keep(f"near_duplicate_{name}", rows, started)
+    common.run_parts("near_duplicate", parts, options.only, options.quick)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from common import ratio_of_means
 from scipy import stats
 
-from llmpo_jax import LinearBradleyTerry, Result, Tabular, simulate
+from llmpo_jax import LinearBradleyTerry, Tabular, simulate
 from llmpo_jax.protocol import Existence, SpaceName
 from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
 
@@ -93,12 +93,6 @@ def paired_ratio(one: np.ndarray, other: np.ndarray) -> tuple[float, float, floa
     return ratio, ratio - half, ratio + half
 
 
-def spent(result: Result) -> np.ndarray:
-    """[R], comparisons until the stop, or the limit."""
-    times = result.stopping_time[:, 0]
-    return np.where(times < 0, result.max_comparisons, times)
-
-
 def tournament(group: dict[str, Any], quick: bool) -> list[dict]:
     """A group of matrices, on each of which the published procedures ran once."""
     models = [matrix(group["policies"], chances) for chances in group["chances"]]
@@ -112,7 +106,9 @@ def tournament(group: dict[str, Any], quick: bool) -> list[dict]:
             simulate(model, sampler, stopping, deltas=(DELTA,), seed=seed, **options)
             for seed, model in enumerate(models)
         ]
-    means = {procedure: np.array([spent(result).mean() for result in results]) for procedure, results in found.items()}
+    means = {
+        procedure: np.array([result.spent(0).mean() for result in results]) for procedure, results in found.items()
+    }
     ours, published, seebs = means["llm-po"], np.array(group["dkwt"]), float(group["seebs"])
     rows = [
         row(name, "DKWT (authors)", number, 0, 0.0, mean_interval(published), paired_ratio(published, ours)),
@@ -136,7 +132,7 @@ def linear(instance: dict[str, Any], quick: bool) -> list[dict]:
     ours = found["llm-po, linear"]
     whole = bool((ours.stopping_time >= 0).all())
     name, cut, published = instance["name"], float(instance["hyts"] is None), float(instance["hyts"] or instance["cut"])
-    mean, low, high = mean_interval(spent(ours))
+    mean, low, high = mean_interval(ours.spent(0))
     times = (published / mean, published / high, published / low) if whole else UNKNOWN
     rows = [row(name, "HyTS (authors)", instance["runs"], 0, cut, (published, None, None), times)]
     for procedure, result in found.items():

@@ -129,24 +129,7 @@ def _compared(
     for sampler in samplers:
         result = simulate(model, sampler, stopping, **asked)
         ours = ours or result
-        for index, level in enumerate(result.summary()):
-            ratio, low, high = common.ratio_of_means(result, ours, index)
-            rows.append(
-                {
-                    "instance": name,
-                    "stopping": stopping,
-                    "delta": level.delta,
-                    "sampler": sampler,
-                    "mean": level.mean,
-                    "mean low": level.mean_low,
-                    "mean high": level.mean_high,
-                    "times llm-po": ratio,
-                    "low": low,
-                    "high": high,
-                    "censored": level.censored,
-                    "error rate": level.error_rate,
-                }
-            )
+        rows += common.multiples(name, result, ours)
     return rows
 
 
@@ -283,13 +266,7 @@ def main() -> None:
         "space": ("Error rates, linear model assumed or not", lambda: spaces(many)),
         "speed": (f"256 replications on {jax.devices()[0].device_kind}", speed),
     }
-    for name, (title, run) in parts.items():
-        if options.only in (None, name):
-            started = time.time()
-            rows = run()
-            common.show(title, rows)
-            if not options.quick:
-                common.keep(f"structured_{name}", rows, started)
+    common.run_parts("structured", parts, options.only, options.quick)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,9 @@ class Study:
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
     """Instances or files."""
     samplers: tuple[str, ...] = ()
-    """What chooses the pairs; by default llm-po with its variants and the paper's baselines. Further ones of the
-    unstructured space: double-thompson, top-two-thompson, rmed1, beat-the-mean, swiss."""
+    """What chooses the pairs; by default llm-po with its variants and the paper's baselines. Further ones:
+    llm-po-budget; unstructured sequential-halving, double-thompson, top-two-thompson, rmed1, beat-the-mean, swiss and
+    dkwt; structured g-optimal and rage-glm."""
     stopping: tuple[str, ...] = ("e-process", "stylised")
     """When to stop: e-process, kaufmann-koolen (unstructured) and mixture (structured) are proven, stylised is what
     papers plot and is not; dkwt (unstructured, proven) is the end of the tournament that the sampler dkwt plays."""

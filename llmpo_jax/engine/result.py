@@ -123,12 +123,12 @@ class Result:
         """One `Level` per delta."""
         errors = self.errors().sum(axis=0)
         return tuple(
-            self._level(delta, self.stopping_time[:, index], self._spent(index), int(errors[index]))
+            self._level(delta, self.stopping_time[:, index], self.spent(index), int(errors[index]))
             for index, delta in enumerate(self.deltas)
         )
 
-    def _spent(self, index: int) -> np.ndarray:
-        """[R], comparisons until the stop at a delta, or what they cost; until the limit where censored."""
+    def spent(self, index: int) -> np.ndarray:
+        """[R], comparisons until the stop at `deltas[index]`, or what they cost; until the limit where censored."""
         if self.stopping_cost is not None:
             return self.stopping_cost[:, index]
         return np.where(self.stopping_time[:, index] < 0, self.max_comparisons, self.stopping_time[:, index])

@@ -64,11 +64,12 @@ class Arrangement:
             object.__setattr__(self, name, value)
         one_of("presentation", self.presentation, PRESENTATIONS)
         one_of("existence", self.existence, EXISTENCE)
-        if self.space.samplers.get(self.sampler).oracle:
+        sampler, stopping = self.space.samplers.get(self.sampler), self.space.stopping.get(self.stopping)
+        if sampler.oracle:
             raise ValueError(f"sampler = {self.sampler!r} is told the truth, which nobody knows in a live experiment")
-        if self.space.samplers.get(self.sampler).told:
+        if sampler.told:
             raise ValueError(f"sampler = {self.sampler!r} is told its budget, expected one that may stop at any time")
-        if self.space.stopping.get(self.stopping).told:
+        if stopping.told:
             raise ValueError(f"stopping = {self.stopping!r} weighs no evidence, expected a rule that does")
         if self.features is None:
             return

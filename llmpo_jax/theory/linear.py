@@ -140,7 +140,19 @@ def information(products: jax.Array, weights: jax.Array) -> jax.Array:
     return (weights @ products).reshape(d, d)
 
 
-def _ridge(problem: Problem, value: float) -> jax.Array:
+def spread(problem: Problem, theta: jax.Array) -> jax.Array:
+    """[P], the variance `mu_p (1 - mu_p)` of a comparison of each pair."""
+    mu = jax.nn.sigmoid(of(problem).differences @ theta)
+    return mu * (1 - mu)
+
+
+def inverse_design(problem: Problem, weights: jax.Array, spent: jax.Array) -> jax.Array:
+    """`H^-1` [d, d], where H is the information of `weights` [P] and the prior's share of it, `PRECISION / spent`."""
+    design = information(of(problem).products, weights)
+    return inverse(design + _ridge(problem, PRECISION / spent))[0]
+
+
+def _ridge(problem: Problem, value: float | jax.Array) -> jax.Array:
     return value * jnp.eye(problem.dimension, dtype=problem.dtype)
 
 

@@ -92,7 +92,7 @@ def best_guess(record: jax.Array, dtype: jnp.dtype) -> jax.Array:
     wins = record[..., 0].astype(dtype)
     counts = wins + record[..., 1].astype(dtype)
     nothing = _Fit(jnp.zeros_like(wins[0]), jnp.zeros_like(wins), jnp.zeros((), dtype))
-    variances = jnp.repeat(jnp.asarray([0.0, DEVIATION], dtype), np.array(STEPS), total_repeat_length=sum(STEPS))
+    variances = jnp.asarray(np.repeat([0.0, DEVIATION], STEPS), dtype)
 
     def step(fit: _Fit, variance: jax.Array) -> tuple[_Fit, _Fit]:
         after = _step(counts, wins, fit, variance)

@@ -59,14 +59,12 @@ def improve(
         gaps: [K], of their scores.
     """
     design, dtype = linear.of(problem), problem.dtype
-    mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
-    spread, spent = mu * (1 - mu), statistics.t.astype(dtype)
+    spread, spent = linear.spread(problem, statistics.estimate), statistics.t.astype(dtype)
     if problem.priced or statistics.ties is not None:
         spread = spread / decided_costs(problem, statistics)
     if problem.priced:
         spent = made(statistics).astype(dtype) @ pair_costs(problem)
-    prior = linear.PRECISION / spent * jnp.eye(problem.dimension, dtype=dtype)
-    inverse, _ = linear.inverse(linear.information(design.products, proportions * spread) + prior)
+    inverse = linear.inverse_design(problem, proportions * spread, spent)
     values, shifts = program.fisher(inverse, contrasts, gaps)
     least = jnp.min(values) + jnp.finfo(dtype).tiny
     prices, _ = program.softmin(values, TEMPERATURE * least)

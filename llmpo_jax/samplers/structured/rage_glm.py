@@ -89,11 +89,9 @@ def _variances(problem: Problem, covariance: jax.Array, surviving: jax.Array) ->
 
 def improve(problem: Problem, statistics: LinearStatistics, phase: Phase) -> Phase:
     """One multiplicative step on the proportions and the prices, at the present estimate."""
-    design, dtype = linear.of(problem), problem.dtype
-    mu = jax.nn.sigmoid(design.differences @ statistics.estimate)
-    spread = mu * (1 - mu)
-    prior = linear.PRECISION / statistics.t.astype(dtype) * jnp.eye(problem.dimension, dtype=dtype)
-    inverse, _ = linear.inverse(linear.information(design.products, phase.proportions * spread) + prior)
+    design = linear.of(problem)
+    spread = linear.spread(problem, statistics.estimate)
+    inverse = linear.inverse_design(problem, phase.proportions * spread, statistics.t.astype(problem.dtype))
     prices = _distribution(phase.prices * _variances(problem, inverse, phase.surviving))
     gains = program.fisher_gains(design.products, spread, prices, design.differences @ inverse)
     return phase._replace(proportions=_distribution(phase.proportions * jnp.sqrt(gains)), prices=prices)
