@@ -4,13 +4,13 @@
     python benchmarks/hunt.py --quick      fewer shapes and samplers, nothing is kept
     python benchmarks/hunt.py --seed 1     other random instances, other outcomes
 
-Instances (`hunting/instances.py`) x samplers, registered and hostile (`hunting/samplers.py`), at levels from 0.3 to
-1e-6, for every proven rule of both spaces and both forms of existence, and logs through `audit` (`hunting/drivers.py`).
-A cell that looks bad is run again on fresh replications; only these decide, by exact binomial tests that accuse sound
-procedures with probability 1e-6 at most, all tests of a hunt together (`hunting/search.py`).
+Instances x samplers, registered and hostile, at levels from 0.3 to 1e-6, for every proven rule of both spaces and both
+forms of existence, and logs through `audit` (`instances`, `samplers` and `drivers` of `llmpo_jax/hunting/`). A cell
+that looks bad is run again on fresh replications; only these decide, by exact binomial tests that accuse sound
+procedures with probability 1e-6 at most, all tests of a hunt together (`search`).
 
-Defects are planted (`hunting/defects.py`), and the hunt must find each. Exit code 1 where a proven rule is BROKEN or a
-planted defect MISSED.
+Defects are planted (`defects`), and the hunt must find each. Exit code 1 where a proven rule is BROKEN or a planted
+defect MISSED.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import time
 
 import common
 import numpy as np
-from hunting import cells, defects, drivers, search
-from hunting.samplers import HOSTILE
 
+from llmpo_jax.hunting import cells, defects, drivers, search
+from llmpo_jax.hunting.samplers import HOSTILE
 from llmpo_jax.protocol import Existence
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED, told_nothing
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks.hunting import cells, defects, drivers, instances, search
-from benchmarks.hunting.float32_certificate import FLOAT32_CERTIFICATE
-from benchmarks.hunting.samplers import BLOCK, HOSTILE
-from benchmarks.hunting.search import Cell
 from llmpo_jax import spaces
+from llmpo_jax.hunting import cells, defects, drivers, instances, search
+from llmpo_jax.hunting.float32_certificate import FLOAT32_CERTIFICATE
+from llmpo_jax.hunting.samplers import BLOCK, HOSTILE
+from llmpo_jax.hunting.search import Cell
 from llmpo_jax.models import condorcet_winner, identified
 from llmpo_jax.protocol import Problem
 from llmpo_jax.theory.linear import make_design

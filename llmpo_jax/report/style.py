@@ -199,6 +199,13 @@ def new_figure(rules: Sequence[str], width: str, height: float, above: float = 0
     return figure, panels
 
 
+def grid(lines: int, columns: int, height: float, above: float = 0.3) -> tuple[Figure, list[Axes]]:
+    """A page of panels of this height [inches], with room for a legend above them."""
+    figure = Figure(figsize=(WIDTHS["page"], lines * height + above), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(lines, columns, squeeze=False).ravel())
+
+
 def label_axes(panels: Sequence[Axes], x: str, y: str | None = None) -> None:
     """Name the axes at the outer panels only."""
     for panel in panels:

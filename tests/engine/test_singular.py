@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from benchmarks.hunting.instances import KILLERS
 from llmpo_jax import LinearBradleyTerry, simulate
+from llmpo_jax.hunting.instances import KILLERS
 from llmpo_jax.protocol import Sampler
 from llmpo_jax.theory import linear
 

@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax import spaces
+from llmpo_jax.hunting import cells, drivers, instances
+from llmpo_jax.hunting.float32_certificate import FLOAT32_CERTIFICATE
+from llmpo_jax.hunting.search import Cell
 from llmpo_jax.protocol import Comparison, Problem, State, Thresholds
-
-from . import cells, drivers, instances
-from .float32_certificate import FLOAT32_CERTIFICATE
-from .search import Cell
 
 _SOUND = spaces.space("unstructured").stopping.get("e-process")
 _SAMPLERS = ("against-leader",)

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from llmpo_jax import LinearBradleyTerry, simulate
+from llmpo_jax.hunting import instances
+from llmpo_jax.hunting.samplers import HOSTILE
+from llmpo_jax.hunting.search import Cell, batched
 from llmpo_jax.models import PreferenceModel
 from llmpo_jax.protocol import Existence, Sampler, StoppingRule
-
-from . import instances
-from .samplers import HOSTILE
-from .search import Cell, batched
 
 DELTAS = (0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-6)
 LIMIT = 3000

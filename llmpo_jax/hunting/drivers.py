@@ -13,11 +13,10 @@ import numpy as np
 
 from llmpo_jax import LinearBradleyTerry
 from llmpo_jax.engine.audit import audit
+from llmpo_jax.hunting import instances
+from llmpo_jax.hunting.cells import DELTAS
+from llmpo_jax.hunting.search import Cell, batched
 from llmpo_jax.models import Battles, condorcet_winner, win_probabilities
-
-from . import instances
-from .cells import DELTAS
-from .search import Cell, batched
 
 COMPARISONS = 200
 """Of a pair, where verdicts are late."""

@@ -1,0 +1,121 @@
+"""Simulations for the claims: each is run once, kept on disk, and shared by all claims that ask for it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from llmpo_jax.engine.chunks import Identity
+from llmpo_jax.engine.preparation import Settings, prepare
+from llmpo_jax.engine.result import Result
+from llmpo_jax.engine.simulate import result
+from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.engine.workers import run as run_engine
+from llmpo_jax.models import PreferenceModel, host_probabilities
+from llmpo_jax.models.given import given
+from llmpo_jax.protocol import Existence, Sampler, StoppingRule
+from llmpo_jax.validation.claims import Progress
+
+_SIDE_BY_SIDE = 2
+"""Simulations at a time: one is often being compiled, which keeps a single core busy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A simulation that a claim asks for; fields as in `llmpo_jax.simulate`.
+
+    Attributes:
+        model: a source such as "bradley-terry:16", or a model.
+        name: of the model, where it is no source.
+        procedure: of sampler and stopping rule together, where one of them is no registered name.
+    """
+
+    model: PreferenceModel | str
+    sampler: str | Sampler = "llm-po"
+    stopping: str | StoppingRule = "e-process"
+    deltas: tuple[float, ...] = ()
+    budgets: tuple[int, ...] = ()
+    replications: int = 100
+    max_comparisons: int = 1_000_000
+    existence: Existence = "assumed"
+    assume: str | None = None
+    first: int = 0
+    name: str | None = None
+    procedure: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The instance, in words."""
+        if self.name is not None:
+            return self.name
+        assert isinstance(self.model, str), "a model that is no source has a name"
+        return self.model.replace(":", "-", 1)
+
+    @property
+    def procedure_name(self) -> str:
+        """Sampler and stopping rule, in words."""
+        return self.procedure or f"{self.sampler}, {self.stopping}"
+
+    @property
+    def label(self) -> str:
+        """All that determines the outcome, but for the seed."""
+        parts = [
+            f"{self.source}; {self.procedure_name}",
+            " ".join(f"{delta:g}" for delta in self.deltas),
+            " ".join(map(str, self.budgets)),
+            f"{self.max_comparisons} {self.existence} {self.assume}",
+        ]
+        return "; ".join(parts)
+
+
+class Runs:
+    """Simulations by what they are; those that are asked for again, in this process or a later one, are read."""
+
+    def __init__(self, folder: StudyFolder, asked: dict[str, Any], seed: int, progress: Progress) -> None:
+        self._folder = folder
+        self._asked = asked
+        self._seed = seed
+        self._progress = progress
+        self._results: dict[tuple[str, int, int], Result] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def seed(self) -> int:
+        return self._seed
+
+    def one(self, run: Run) -> Result:
+        """The outcome of a run."""
+        key = (run.label, run.first, run.replications)
+        if key not in self._results:
+            found = self._run(run)
+            with self._lock:
+                self._results[key] = found
+        return self._results[key]
+
+    def all(self, runs: Sequence[Run]) -> list[Result]:
+        """The outcomes of several runs, in their order, some of them side by side."""
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            return list(pool.map(self.one, runs))
+
+    def _run(self, run: Run) -> Result:
+        settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
+        prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume)
+        identity = self._identity(run, prepared.model)
+        if self._folder.has_chunk(identity):
+            return result(prepared, self._folder.load_chunk(identity))
+        self._progress(f"{run.source}: {run.procedure_name}")
+        numbers = range(run.first, run.first + run.replications)
+        arrays = run_engine(prepared.procedure, prepared.plan, numbers)
+        self._folder.save_chunk(identity, arrays)
+        return result(prepared, arrays)
+
+    def _identity(self, run: Run, model: PreferenceModel) -> Identity:
+        # What the win rates are is part of it: a file, or an instance of the user's, may have changed.
+        rates = hashlib.sha256(host_probabilities(model).tobytes()).hexdigest()
+        study = {**self._asked, "run": run.label, "rates": rates}
+        digest = hashlib.sha256(run.label.encode()).hexdigest()[:8]
+        return Identity(study, f"{run.source}__{digest}"[-80:], run.first, run.first + run.replications)

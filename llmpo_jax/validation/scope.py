@@ -1,0 +1,69 @@
+"""What is validated, and how thoroughly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llmpo_jax import models
+from llmpo_jax.engine.preparation import default_space
+from llmpo_jax.spaces import space
+
+UNSTRUCTURED = ("bradley-terry:16", "cyclic:17", "random-condorcet:16", "hidden-winner:10")
+STRUCTURED = ("linear-bradley-terry:32,8,seed=2",)
+BASELINES = {
+    "unstructured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
+    "structured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
+}
+"""The paper's."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a validation is asked to do.
+
+    Attributes:
+        quick: whether it must be done in minutes; else sizes are those of a study.
+        sources: instances or files on which procedures are held to the claims, both spaces; the collection's if empty.
+        samplers, stopping: further procedures, registered names, that are held to the same claims.
+        seed: of all randomness.
+    """
+
+    quick: bool = True
+    sources: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    stopping: tuple[str, ...] = ()
+    seed: int = 0
+
+    def replications(self, quick: int, full: int) -> int:
+        """Of these two numbers the one that is meant."""
+        return quick if self.quick else full
+
+    def instances(self, assume: str) -> tuple[str, ...]:
+        """The sources of a policy space."""
+        usual = UNSTRUCTURED if assume == "unstructured" else STRUCTURED
+        if not self.sources:
+            return usual
+        return tuple(source for source in self.sources if default_space(models.load(source).model) == assume)
+
+    def baselines(self, assume: str) -> tuple[str, ...]:
+        """The samplers that are held against LLM-PO: the paper's, and the user's that the space knows."""
+        known = space(assume).samplers.names()
+        further = [name for name in self.samplers if name in known and name != "llm-po"]
+        return tuple(dict.fromkeys((*BASELINES[assume], *further)))
+
+    def rules(self, assume: str) -> tuple[str, ...]:
+        """All stopping rules of the space that are told nothing of their level, the user's among them."""
+        known = space(assume).stopping
+        return tuple(name for name in known.names() if not known.get(name).told)
+
+    def asked(self) -> dict[str, Any]:
+        """As plain values, to recognise a validation by."""
+        return {
+            "quick": self.quick,
+            "sources": list(self.sources),
+            "samplers": list(self.samplers),
+            "stopping": list(self.stopping),
+            "seed": self.seed,
+            "replications": 0,
+        }
