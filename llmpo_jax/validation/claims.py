@@ -7,6 +7,7 @@ says how many replications would decide it if what was seen is the truth.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +64,8 @@ class Claim:
         null: what is tested, and how.
         checks: the tests.
         remarks: sentences that the checks do not say.
-        drawings: figures by file name.
-        tables: data behind checks and figures, by file name.
+        drawings: by name, what draws a figure from the table of the same name.
+        tables: data behind checks and figures, by name.
         alarm: at most the probability that any check fails where all nulls are true.
     """
 
@@ -73,7 +74,7 @@ class Claim:
     null: str
     checks: tuple[Check, ...]
     remarks: tuple[str, ...] = ()
-    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    drawings: Mapping[str, Callable[[pl.DataFrame], Drawing]] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     alarm: float = FALSE_ALARM
 
@@ -87,12 +88,21 @@ class Claim:
 def error_rate(where: str, errors: int, trials: int, delta: float, tests: int, asserted: bool = True) -> Check:
     """Whether an error rate is at most delta: exact binomial tests, `tests` of them in the claim together.
 
-    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is.
+    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is. At a level so small that not even trials
+    without an error would decide it, a check that does not fail is told and asserts nothing.
     """
     low, high = clopper_pearson(errors, trials, 1 - FALSE_ALARM / tests)
     verdict: Verdict = "fails" if low > delta else "holds" if high <= delta else "undecided"
     enough = _trials(errors / trials, delta, tests) if verdict == "undecided" else None
+    decidable = clopper_pearson(0, trials, 1 - FALSE_ALARM / tests)[1] <= delta
+    asserted = asserted and (decidable or verdict == "fails")
+    where = f"{where}; delta = {delta:g}"
     return Check(where, f"at most {delta:g}", errors / trials, low, high, verdict, trials, enough, asserted)
+
+
+def told(check: Check) -> Check:
+    """The same, of something that the claim does not say to be true."""
+    return dataclasses.replace(check, asserted=False)
 
 
 def _trials(rate: float, delta: float, tests: int) -> int | None:
