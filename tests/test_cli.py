@@ -444,3 +444,13 @@ def test_study_leaves_other_folders_alone(tmp_path: Path, capsys: pytest.Capture
     arguments = ("study", "cyclic:5", *SMALL, "--output", str(tmp_path), "--name", "mine", "--overwrite")
     assert "no study" in fails(capsys, *arguments)
     assert precious.read_text() == "x"
+
+
+def test_the_papers_setting_is_a_study_of_its_own() -> None:
+    """Both spaces and five baselines under one name; samplers that are named replace them."""
+    from llmpo_jax.cli.study import Study
+
+    arguments = Study(sources=("paper",))._arguments()
+    assert [source.model.num_policies for source in arguments.loaded] == [16, 32]
+    assert len(arguments.samplers) == 6 and Study(sources=("paper",))._folder_name(arguments) == "paper"
+    assert Study(sources=("paper",), samplers=("llm-po",))._arguments().samplers == ("llm-po",)

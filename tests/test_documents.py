@@ -31,8 +31,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_readme() -> None:
-    done = run("-c", python_blocks("README.md"))
+def test_readme_and_live() -> None:
+    done = run("-c", python_blocks("README.md") + python_blocks("docs/live.md"))
     assert done.returncode == 0, done.stderr
 
 
@@ -70,6 +70,24 @@ def test_the_documents_name_every_sampler_and_rule() -> None:
     from llmpo_jax.samplers import SAMPLERS
     from llmpo_jax.stopping import STOPPING_RULES
 
-    readme = (ROOT / "README.md").read_text()
-    missing = [name for name in (*SAMPLERS.names(), *STOPPING_RULES.names()) if f"`{name}`" not in readme]
+    page = (ROOT / "docs" / "study.md").read_text()
+    missing = [name for name in (*SAMPLERS.names(), *STOPPING_RULES.names()) if f"`{name}`" not in page]
     assert not missing
+
+
+def test_numbers_are_those_of_the_results() -> None:
+    """What README.md and benchmarks/README.md say is what the benchmarks have kept, to the letter."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import report
+    finally:
+        sys.path.pop(0)
+    for path, page in report.pages().items():
+        assert path.read_text() == page, f"{path.name} differs: `python benchmarks/report.py` writes it"
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    for page in (ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

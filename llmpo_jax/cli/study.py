@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from llmpo_jax.engine.study import Arguments
 
 DEFAULT_SOURCE = "bradley-terry:16"
+PAPER = "paper"
+PAPER_SOURCES = ("bradley-terry:16", "linear-bradley-terry:32,8,seed=2")
+PAPER_SAMPLERS = ("llm-po", "round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb")
+PAPER_NOTE = (
+    "The paper's setting as far as it is public: K = 16 (120 pairs) unstructured, K = 32 (496 pairs) linear "
+    "Bradley-Terry, LLM-PO and five baselines. Its gaps, d, delta and replications are not public, so the numbers are "
+    "this program's."
+)
 DEFAULT_BUDGETS = tuple(int(b) for b in np.unique(np.geomspace(50, 3000, 18).round()))
 
 
@@ -40,6 +48,8 @@ class Study:
 
     llmpo-jax study wins.csv --delta 0.05 1e-10 --max-comparisons 10000000
 
+    llmpo-jax study paper (the paper's setting as far as it is public)
+
     llmpo-jax study linear-bradley-terry:32,8,seed=2 --samplers llm-po round-robin
 
     llmpo-jax study bradley-terry:16 --ties 0.2 --costs costs.csv
@@ -52,7 +62,7 @@ class Study:
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_SOURCE,)
-    """Instances or files."""
+    """Instances or files, or `paper` for the paper's setting: both spaces, LLM-PO and five baselines."""
     samplers: tuple[str, ...] = ()
     """What chooses the pairs; by default llm-po with its variants and the paper's baselines. Further ones:
     llm-po-budget; unstructured sequential-halving, double-thompson, top-two-thompson, rmed1, beat-the-mean, swiss and
@@ -116,6 +126,8 @@ class Study:
         if self.processes or any(value is not None for value in where):
             processes.join(*where)
         console.quiet = not processes.is_first()
+        if self.sources == (PAPER,):
+            console.print(PAPER_NOTE, soft_wrap=True)
         imported = extension.load(self.module) if self.module is not None else None
         arguments = self._arguments()
         folder = StudyFolder(self.output / self._folder_name(arguments))
@@ -149,9 +161,10 @@ class Study:
         budgets = self.budgets
         if budgets == DEFAULT_BUDGETS:
             budgets = tuple(budget for budget in budgets if budget <= self.max_comparisons)
+        paper = self.sources == (PAPER,)
         return Arguments(
-            sources=self.sources or (DEFAULT_SOURCE,),
-            samplers=self.samplers,
+            sources=PAPER_SOURCES if paper else self.sources or (DEFAULT_SOURCE,),
+            samplers=self.samplers or (PAPER_SAMPLERS if paper else ()),
             stopping=self.stopping,
             deltas=self.delta,
             budgets=budgets,
@@ -167,6 +180,8 @@ class Study:
         )
 
     def _folder_name(self, arguments: Arguments) -> str:
+        if self.name is None and self.sources == (PAPER,):
+            return PAPER
         if self.name is None:
             return "+".join(source.label for source in arguments.loaded)
         if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
