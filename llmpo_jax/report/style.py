@@ -61,13 +61,15 @@ _LOOK: dict[str, Any] = {
 }
 
 
-def look(families: Sequence[str] = ()) -> AbstractContextManager[None]:
+def look(families: Sequence[str] = (), width: str = "page") -> AbstractContextManager[None]:
     """Within this, figures are made and saved in the look of this module, whatever the user's settings are.
 
     Args:
         families: fonts for what `FONT` has no glyphs for.
+        width: "column" or "page", of a `grid`.
     """
-    return matplotlib.style.context(["default", {**_LOOK, "font.family": [FONT, *families]}])
+    size = (WIDTHS[width], WIDTHS[width] / 2)
+    return matplotlib.style.context(["default", {**_LOOK, "figure.figsize": size, "font.family": [FONT, *families]}])
 
 
 class Drawing(NamedTuple):
@@ -200,8 +202,14 @@ def new_figure(rules: Sequence[str], width: str, height: float, above: float = 0
 
 
 def grid(lines: int, columns: int, height: float, above: float = 0.3) -> tuple[Figure, list[Axes]]:
-    """A page of panels of this height [inches], with room for a legend above them."""
-    figure = Figure(figsize=(WIDTHS["page"], lines * height + above), layout="constrained")
+    """Panels of this height [inches] with room for a legend above them, as wide as the `look` says.
+
+    In a column they stand below each other.
+    """
+    width = matplotlib.rcParams["figure.figsize"][0]
+    if width < WIDTHS["page"]:
+        lines, columns = lines * columns, 1
+    figure = Figure(figsize=(width, lines * height + above), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(lines, columns, squeeze=False).ravel())
 
