@@ -64,6 +64,7 @@ def draw(
     with style.look(families, width):
         for name, table in tables.items():
             drawing = makers[name](_drawable(table, missing))
+            style.plain_powers(drawing.figure)
             digest = hashlib.sha256(found[name].read_bytes()).hexdigest()
             source = f"Drawn by `{command}` from {name}.parquet, SHA-256 {digest}."
             figures.save_caption(f"{drawing.caption} {source}", target, name)

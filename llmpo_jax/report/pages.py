@@ -16,10 +16,11 @@ h2 { margin-top: 2.5rem; line-height: 1.25 }
 .scroll { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; width: 100%; overflow-wrap: normal; font-size: 14px }
 td, th { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; min-width: 3.5rem }
+th { white-space: nowrap }
 td.long { min-width: 12rem }
 pre { background: #f5f5f5; padding: .8rem; overflow-x: auto }
 summary { cursor: pointer; color: #0b5394 }
-img { max-width: 100%; height: auto; display: block }
+img { width: 100%; max-width: 100%; height: auto; display: block }
 figure { margin: 1.5rem 0 }
 figcaption { color: #555; font-size: 14px; margin-top: .5rem }
 .good, .bad, .open { padding: .1rem .4rem; border-radius: .3rem; font-weight: 600; white-space: nowrap }
@@ -145,7 +146,7 @@ def _marked_cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Text in Markdown that reads as it is, in one line."""
-    return re.sub(r"([\\`*_{}\[\]<>#|&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|&$~])", r"\\\1", " ".join(text.split()))
 
 
 def _tagged(block: Block) -> str:

@@ -123,15 +123,15 @@ def counts(claim: Claim) -> str:
 
 
 def _overview(report: Report) -> list[list[Cell]]:
-    rows: list[list[Cell]] = [["claim", "what it says", "verdict", "checks: hold / fail / undecided", "seconds"]]
+    rows: list[list[Cell]] = [["claim", "verdict", "what it says", "checks: hold / fail / undecided", "seconds"]]
     for claim, seconds in report.finished:
         number = Span(claim.number, to=_anchor(claim.number))
-        rows.append([number, claim.title, _verdict(claim.verdict), counts(claim), f"{seconds:.0f}"])
+        rows.append([number, _verdict(claim.verdict), claim.title, counts(claim), f"{seconds:.0f}"])
     if report.defects:
         missed = sum(not defect.caught for defect in report.defects)
         said = f"{len(report.defects)} broken versions; each is caught by a claim or test."
         verdict = Span(f"{missed} went through", "bad") if missed else Span("all caught", "good")
-        rows.append([Span(PLANTED, to=_anchor(PLANTED)), said, verdict, "", ""])
+        rows.append([Span(PLANTED, to=_anchor(PLANTED)), verdict, said, "", ""])
     return rows
 
 
@@ -175,23 +175,19 @@ def meaning(claim: Claim) -> str:
 
 
 def _tables(checks: Sequence[Check]) -> list[Block]:
-    """Those that fail or are undecided, then those that hold, then those that are told only."""
-    asserted = sorted((check for check in checks if check.asserted), key=lambda check: _ORDER.index(check.verdict))
-    told = sorted((check for check in checks if not check.asserted), key=lambda check: _ORDER.index(check.verdict))
-    groups = (
-        ([check for check in asserted if check.verdict != "holds"], ""),
-        ([check for check in asserted if check.verdict == "holds"], "checks that hold"),
-        (told, "checks that are told and count for no verdict"),
-    )
-    return [
-        Table(_rows(group), f"{len(group)} {words}" if words and (len(group) > _MANY or group is told) else "")
-        for group, words in groups
-        if group
-    ]
+    """Those that fail or are undecided, those that hold, and those that are told only."""
+    ordered = sorted(checks, key=lambda check: _ORDER.index(check.verdict))
+    shown = [check for check in ordered if check.asserted and check.verdict != "holds"]
+    held = [check for check in ordered if check.asserted and check.verdict == "holds"]
+    told = [check for check in ordered if not check.asserted]
+    if len(held) <= _MANY:
+        shown, held = shown + held, []
+    groups = ((shown, ""), (held, "Checks that hold"), (told, "Told beside them, of what nobody claims"))
+    return [Table(_rows(group), words and f"{words}: {len(group)}") for group, words in groups if group]
 
 
 def _rows(checks: Sequence[Check]) -> list[list[Cell]]:
-    rows: list[list[Cell]] = [["where", "expected", "estimate", "interval", "replications", "verdict"]]
+    rows: list[list[Cell]] = [["where", "verdict", "expected", "estimate", "interval", "replications"]]
     undecided = any(check.verdict == "undecided" for check in checks)
     if undecided:
         rows[0].append("would decide")
@@ -200,7 +196,7 @@ def _rows(checks: Sequence[Check]) -> list[list[Cell]]:
         interval = "exact" if certain else f"{check.low:.3g} to {check.high:.3g}"
         replications = "" if certain else f"{check.replications:,}"
         verdict = _verdict(check.verdict, check.asserted)
-        row = [check.where, check.expected, f"{check.estimate:.4g}", interval, replications, verdict]
+        row = [check.where, verdict, check.expected, f"{check.estimate:.4g}", interval, replications]
         rows.append([*row, *([_enough(check)] if undecided else [])])
     return rows
 
@@ -212,10 +208,10 @@ def _enough(check: Check) -> str:
 
 
 def _planted(defects: Sequence[Defect]) -> Section:
-    rows: list[list[Cell]] = [["defect", "what is broken", "looked for by", "", "evidence"]]
+    rows: list[list[Cell]] = [["defect", "verdict", "what is broken", "looked for by", "evidence"]]
     for defect in sorted(defects, key=lambda defect: defect.caught):
         caught = Span("caught", "good") if defect.caught else Span("went through", "bad")
-        rows.append([defect.name, defect.what, defect.by, caught, defect.evidence])
+        rows.append([defect.name, caught, defect.what, defect.by, defect.evidence])
     words = "Broken versions of the toolkit, to see that what is tested would be noticed. None may go through."
     return Section(f"{PLANTED[0].upper()}{PLANTED[1:]}", (words, Table(rows)), _anchor(PLANTED))
 
@@ -238,6 +234,6 @@ def _made(report: Report, manifest: dict[str, Any], command: str) -> tuple[Block
     ]
     tables = (
         "checks.parquet holds all checks, CLAIM_NAME.parquet what figures are drawn from; "
-        "`llmpo-jax figures` draws them again for a paper."
+        "llmpo-jax figures draws them again for a paper."
     )
     return (Command(command), Table([("what", "which"), *rows]), tables)

@@ -38,7 +38,10 @@ def levels(table: pl.DataFrame) -> Drawing:
 
 
 def holding() -> Claim:
-    checks = (*(claims.exact(f"instance {n}", n * 1e-9, 1e-6) for n in range(12)), claims.exact("told", 2.0, 1.0, False))
+    checks = (
+        *(claims.exact(f"instance {n}", n * 1e-9, 1e-6) for n in range(12)),
+        claims.exact("told", 2.0, 1.0, False),
+    )
     return Claim("C1", "The closed form is the optimum of the linear program.", "They differ by 1e-6.", checks)
 
 
