@@ -18,9 +18,7 @@ from llmpo_jax.validation.validate import Finished, Report
 
 EVIL = "<script>alert(1)</script> & a|b *c* [d](e) `f` \"g\" 'h' $x$"
 """A name that a page must not take for anything else."""
-LEVELS = pl.DataFrame(
-    {"name": [EVIL, "llm-po", "日本"] * 3, "delta": [0.1] * 3 + [0.01] * 3 + [1e-3] * 3, "rate": [0.05, 0.1, 0.5] * 3}
-)
+LEVELS = pl.DataFrame({"name": [EVIL, "llm-po"] * 2, "delta": [0.1] * 2 + [1e-3] * 2, "rate": [0.05, 0.1] * 2})
 MANIFEST = {"versions": {"llmpo-jax": "1"}, "git": None, "device": "1 x cpu", "machine": "x", "import": None}
 
 
