@@ -1,4 +1,4 @@
-"""The command line: `llmpo-jax study | plot | bound | identify | live`, one file a command."""
+"""The command line: `llmpo-jax study | plot | bound | identify | live | validate | figures`, one file a command."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import tyro
 
 from llmpo_jax.cli.bound import Bound
 from llmpo_jax.cli.console import write_anything
+from llmpo_jax.cli.figures import Figures
 from llmpo_jax.cli.identify import Identify
 from llmpo_jax.cli.live import Live
 from llmpo_jax.cli.plot import Plot
 from llmpo_jax.cli.study import Study
+from llmpo_jax.cli.validate import Validate
 
 
 def _note(message: Warning | str, *where: object) -> None:
@@ -37,7 +39,15 @@ def main(arguments: list[str] | None = None) -> None:
 def _main(arguments: list[str]) -> None:
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            {"study": Study, "plot": Plot, "bound": Bound, "identify": Identify, "live": Live},
+            {
+                "study": Study,
+                "plot": Plot,
+                "bound": Bound,
+                "identify": Identify,
+                "live": Live,
+                "validate": Validate,
+                "figures": Figures,
+            },
             prog="llmpo-jax",
             description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound. "
             "--version tells which one this is.",

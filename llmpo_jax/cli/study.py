@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +11,7 @@ import numpy as np
 import tyro
 
 from llmpo_jax.cli.console import console
+from llmpo_jax.cli.folders import folder_name, stoppable
 
 if TYPE_CHECKING:
     from llmpo_jax.engine.study import Arguments
@@ -131,7 +129,7 @@ class Study:
         imported = extension.load(self.module) if self.module is not None else None
         arguments = self._arguments()
         folder = StudyFolder(self.output / self._folder_name(arguments))
-        try:
+        with stoppable(self.resume):
             with display(console) as show:
                 how = {"resume": self.resume, "overwrite": self.overwrite}
                 run_study(arguments, folder, **how, imported=imported, progress=show)
@@ -139,11 +137,6 @@ class Study:
                 return
             with console.status("drawing"):
                 drawn = draw_or_say(folder.path)
-        except KeyboardInterrupt:
-            console.print("Stopped. What is finished is kept: the same command with --resume goes on.")
-            sys.stdout.flush()
-            # Not by SystemExit, which would wait for programs that are still being compiled.
-            os._exit(130)
         levels = read_summary(folder.path / "summary.csv")
         if len(levels):
             console.print(summary_table(levels))
@@ -180,13 +173,9 @@ class Study:
         )
 
     def _folder_name(self, arguments: Arguments) -> str:
-        if self.name is None and self.sources == (PAPER,):
-            return PAPER
-        if self.name is None:
-            return "+".join(source.label for source in arguments.loaded)
-        if self.name in ("", ".", "..") or re.search(r"[/\\]", self.name) or Path(self.name).is_absolute():
-            raise ValueError(f"name = {self.name!r}, expected the name of one folder (--output says where it is kept)")
-        return self.name
+        if self.name is not None:
+            return folder_name(self.name)
+        return PAPER if self.sources == (PAPER,) else "+".join(source.label for source in arguments.loaded)
 
 
 def draw_or_say(folder: Path) -> list[str]:

@@ -7,6 +7,8 @@
     NAME/summary.csv        one row per sampler, stopping rule and delta
     NAME/.lock              held by the process that works on the study
 
+A validation (`llmpo_jax.validation`) has manifest, chunks and lock in common with a study, and other tables.
+
 Every file is written under another name and then renamed, so a reader never sees half of one. Manifest and chunks carry
 checksums: a chunk that is damaged, or of something else, is set aside as NAME.npz.damaged and computed again.
 """
@@ -31,8 +33,9 @@ from llmpo_jax.engine.workers import Arrays
 FORMAT = 4
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-_WRITTEN = ("table.parquet", "pairs.parquet", "summary.csv", "figures", "chunks", MANIFEST)
-"""What a study leaves in its folder, in the order in which it is removed."""
+_TABLES = ("table.parquet", "pairs.parquet", "summary.csv", "checks.parquet", "C*_*.parquet")
+_WRITTEN = (*_TABLES, "report.md", "report.html", "figures", "chunks", MANIFEST)
+"""What a study or a validation leaves in its folder, in the order in which it is removed."""
 
 
 class StudyFolder:
@@ -108,8 +111,7 @@ class StudyFolder:
         raise ValueError(f"{self.path} holds files that are no study; choose another --name")
 
     def _clear(self) -> None:
-        for name in _WRITTEN:
-            path = self.path / name
+        for path in [path for pattern in _WRITTEN for path in self.path.glob(pattern)]:
             with _disk("remove", path):
                 if path.is_dir():
                     shutil.rmtree(path)

@@ -58,11 +58,7 @@ def draw(
         ValueError: the folder holds no study, one that is not complete, or one of another version; an unknown
             format, width or sampler.
     """
-    for each in formats or ("",):
-        if each not in _METADATA:
-            raise ValueError(f"format = {each!r}{nearest(each, _METADATA)}")
-    if width not in style.WIDTHS:
-        raise ValueError(f"width = {width!r}{nearest(width, style.WIDTHS)}")
+    check_look(formats, width)
     found = [_only(findings, samplers) for findings in stored.load(folder)]
     target = folder / "figures"
     target.mkdir(exist_ok=True)
@@ -79,6 +75,19 @@ def draw(
                     save_caption(drawing.caption, target, name + suffix)
                     written += save_figure(drawing.figure, target, name + suffix, formats)
     return written
+
+
+def check_look(formats: Sequence[str], width: str) -> None:
+    """Whether there are such formats, at least one, and such a width.
+
+    Raises:
+        ValueError: anything else.
+    """
+    for each in formats or ("",):
+        if each not in _METADATA:
+            raise ValueError(f"format = {each!r}{nearest(each, _METADATA)}")
+    if width not in style.WIDTHS:
+        raise ValueError(f"width = {width!r}{nearest(width, style.WIDTHS)}")
 
 
 def _only(findings: Findings, samplers: Sequence[str]) -> Findings:

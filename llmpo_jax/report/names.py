@@ -58,7 +58,7 @@ def note_missing(missing: set[str]) -> None:
         few = "".join(sorted(missing)[:12]) + ("…" if len(missing) > 12 else "")
         warnings.warn(
             f"no installed font has the letters {few}: the figures write them as codes such as "
-            f"{_code(min(missing))}; with a font that has them (Noto Sans CJK, for one), `llmpo-jax plot` draws again",
+            f"{_code(min(missing))}; with a font that has them (Noto Sans CJK, for one) they are drawn as they are",
             UserWarning,
             stacklevel=2,
         )

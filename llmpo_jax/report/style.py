@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogFormatterSciNotation, MaxNLocator, NullLocator
 
 from llmpo_jax.spaces import SPACES
 
@@ -30,6 +31,7 @@ LETTER = 0.6 * POINTS / 72
 LINE = 1.25 * POINTS / 72
 """Inches that a line of text takes."""
 GREY = "0.35"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _LOOK: dict[str, Any] = {
     "font.size": POINTS,
@@ -61,13 +63,15 @@ _LOOK: dict[str, Any] = {
 }
 
 
-def look(families: Sequence[str] = ()) -> AbstractContextManager[None]:
+def look(families: Sequence[str] = (), width: str = "page") -> AbstractContextManager[None]:
     """Within this, figures are made and saved in the look of this module, whatever the user's settings are.
 
     Args:
         families: fonts for what `FONT` has no glyphs for.
+        width: "column" or "page", of a `grid`.
     """
-    return matplotlib.style.context(["default", {**_LOOK, "font.family": [FONT, *families]}])
+    size = (WIDTHS[width], WIDTHS[width] / 2)
+    return matplotlib.style.context(["default", {**_LOOK, "figure.figsize": size, "font.family": [FONT, *families]}])
 
 
 class Drawing(NamedTuple):
@@ -200,8 +204,14 @@ def new_figure(rules: Sequence[str], width: str, height: float, above: float = 0
 
 
 def grid(lines: int, columns: int, height: float, above: float = 0.3) -> tuple[Figure, list[Axes]]:
-    """A page of panels of this height [inches], with room for a legend above them."""
-    figure = Figure(figsize=(WIDTHS["page"], lines * height + above), layout="constrained")
+    """Panels of this height [inches] with room for a legend above them, as wide as the `look` says.
+
+    In a column they stand below each other.
+    """
+    width = matplotlib.rcParams["figure.figsize"][0]
+    if width < WIDTHS["page"]:
+        lines, columns = lines * columns, 1
+    figure = Figure(figsize=(width, lines * height + above), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(lines, columns, squeeze=False).ravel())
 
@@ -258,6 +268,22 @@ def across(panel: Axes, names: Sequence[str]) -> float:
     place = panel.get_subplotspec()
     assert place is not None
     return panel.figure.figure.get_size_inches()[0] / place.get_gridspec().ncols - 0.85 - LETTER * max(map(len, names))
+
+
+def plain_powers(figure: Figure) -> None:
+    """Write the powers of ten of log axes with raised digits, where matplotlib would write formulas."""
+    for panel in figure.get_axes():
+        for axis in (panel.xaxis, panel.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatterSciNotation):
+                axis.set_major_formatter(_Powers())
+            if isinstance(axis.get_minor_formatter(), LogFormatterSciNotation):
+                axis.set_minor_formatter(_Powers())
+
+
+class _Powers(LogFormatterSciNotation):
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        times = super().__call__(x, pos).replace(r"\times", "\u00d7")
+        return re.sub(r"^\$\\mathdefault\{(.*)10\^\{(.*)\}\}\$$", lambda m: f"{m[1]}10{m[2].translate(_RAISED)}", times)
 
 
 def log_ticks(axis: Axis, low: float, high: float, room: float) -> None:

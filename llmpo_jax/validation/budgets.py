@@ -36,12 +36,12 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         number="C9",
         title="At a fixed budget LLM-PO's best guess keeps up with every baseline's.",
         null=(
-            f"At {_BUDGETS[-1]:,} comparisons the probability of correct selection lies at most {_BEHIND:g} behind that "
+            f"At {_BUDGETS[-1]:,} comparisons the rate of correct selection lies at most {_BEHIND:g} behind that "
             "of each baseline (replications paired by seed, normal intervals), and it is not smaller than at "
             f"{_BUDGETS[0]}. The guess is heuristic: nothing is proven at a fixed budget."
         ),
         checks=tuple(checks),
-        drawings={"budgets": drawing},
+        drawings=DRAWINGS,
         tables={"budgets": table},
     )
 
@@ -151,3 +151,6 @@ def _panel(panel: Axes, rows: pl.DataFrame, samplers: Sequence[str]) -> None:
     panel.set_xlabel("budget [comparisons]")
     panel.set_ylabel("correct selection")
     panel.grid()
+
+
+DRAWINGS = {"budgets": drawing}

@@ -23,6 +23,8 @@ from llmpo_jax.theory.intervals import clopper_pearson
 Verdict = Literal["holds", "fails", "undecided"]
 FALSE_ALARM = 1e-6
 """Of a claim: at most the probability that any of its checks fails where all of its nulls are true."""
+Draw = Callable[[pl.DataFrame], Drawing]
+"""A figure of a table: nothing else goes into it, so that it is drawn again from the stored table at any width."""
 MOST = 10**9
 """Replications beyond which "undecided" says no number."""
 
@@ -64,8 +66,8 @@ class Claim:
         null: what is tested, and how.
         checks: the tests.
         remarks: sentences that the checks do not say.
-        drawings: by name, what draws a figure from the table of the same name.
-        tables: data behind checks and figures, by name.
+        drawings: figures by file name, each what draws it from the table of that name.
+        tables: data behind checks and figures, by file name.
         alarm: at most the probability that any check fails where all nulls are true.
     """
 
@@ -74,7 +76,7 @@ class Claim:
     null: str
     checks: tuple[Check, ...]
     remarks: tuple[str, ...] = ()
-    drawings: Mapping[str, Callable[[pl.DataFrame], Drawing]] = field(default_factory=dict)
+    drawings: Mapping[str, Draw] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     alarm: float = FALSE_ALARM
 

@@ -98,8 +98,11 @@ class Runs:
 
     def all(self, runs: Sequence[Run]) -> list[Result]:
         """The outcomes of several runs, in their order, some of them side by side."""
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        pool = ThreadPoolExecutor(_SIDE_BY_SIDE)
+        try:
             return list(pool.map(self.one, runs))
+        finally:  # who stops it does not wait for what else runs
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)

@@ -7,7 +7,8 @@ from typing import Any
 
 from llmpo_jax import models
 from llmpo_jax.engine.preparation import default_space
-from llmpo_jax.spaces import space
+from llmpo_jax.registry import nearest
+from llmpo_jax.spaces import SPACES, space
 
 UNSTRUCTURED = ("bradley-terry:16", "cyclic:17", "random-condorcet:16", "hidden-winner:10")
 STRUCTURED = ("linear-bradley-terry:32,8,seed=2",)
@@ -34,6 +35,24 @@ class Scope:
     samplers: tuple[str, ...] = ()
     stopping: tuple[str, ...] = ()
     seed: int = 0
+
+    def check(self) -> None:
+        """Whether all that is named exists, and is told nothing that a claim would not tell it.
+
+        Raises:
+            ValueError, OSError: anything else (with the nearest name).
+        """
+        labels = [models.load(source).label for source in self.sources]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"sources name the same instance twice: {', '.join(labels)}")
+        for kind in ("samplers", "stopping"):
+            registries = [getattr(one, kind) for one in SPACES.values()]
+            known = {name: registry.get(name) for registry in registries for name in registry.names()}
+            for name in getattr(self, kind):
+                if name not in known:
+                    raise ValueError(f"{kind} contains {name!r}{nearest(name, known)}")
+                if known[name].told:
+                    raise ValueError(f"{kind} contains {name!r}, expected one that is told neither budget nor level")
 
     def replications(self, quick: int, full: int) -> int:
         """Of these two numbers the one that is meant."""
