@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, special
 
 _PRECISE = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_PRECISION = 1e-4
+_PRECISION = 1e-5
 """Relative width of the interval at which the cutting planes stop."""
 _ROUNDS = 500
 """Of cutting planes, at most."""
@@ -24,11 +24,12 @@ _DECREMENT = 1e-22
 """Newton's method stops where a step promises less than this share of the value."""
 
 
-class Interval(NamedTuple):
-    """What is known of T*: `low <= T* <= high`."""
+class Solved(NamedTuple):
+    """What is known of T*: `low <= T* <= high`; `high` is what `shares` [P] of the cost, by pair, take."""
 
     low: float
     high: float
+    shares: np.ndarray
 
 
 def kl(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -56,6 +57,13 @@ def shares_of_cost(proportions: np.ndarray, costs: np.ndarray | None) -> np.ndar
     return spent / spent.sum()
 
 
+def proportions(shares: np.ndarray, size: int, costs: np.ndarray | None) -> np.ndarray:
+    """The inverse of `shares_of_cost`, [K, K]."""
+    found = np.zeros((size, size))
+    found[np.triu_indices(size, 1)] = shares / by_pair(costs, size, 1.0)
+    return found / found.sum()
+
+
 def information(
     mu: np.ndarray, winner: int, certify: bool, ties: np.ndarray | None = None, costs: np.ndarray | None = None
 ) -> np.ndarray:
@@ -72,7 +80,7 @@ def information(
     return np.stack([told * (loser == k) for k in range(len(mu)) if k != winner])
 
 
-def unstructured(against: np.ndarray) -> Interval:
+def unstructured(against: np.ndarray) -> Solved:
     """T* from `information` [R, P]: `max z: against @ w >= z for all rivals, w a distribution`, by its dual, too.
 
     Solved for v = w / z, `1 / z = min sum(v): against @ v >= 1, v >= 0`, as z may be many orders of magnitude below 1.
@@ -87,12 +95,14 @@ def unstructured(against: np.ndarray) -> Interval:
     if not found.success:
         raise RuntimeError(f"linear program: {found.message}")
     prices = -found.ineqlin.marginals
-    return Interval(prices.sum() / (prices @ against).max(), found.x.sum() / (against @ found.x).min())
+    shares = found.x / found.x.sum()
+    return Solved(prices.sum() / (prices @ against).max(), attained(against, shares), shares)
 
 
 def attained(against: np.ndarray, shares: np.ndarray) -> float:
     """The time that `shares` [P] of the cost take in the program of `unstructured`, at least T*."""
-    return float(1 / (against @ shares).min())
+    least = (against @ shares).min()
+    return float(1 / least) if least > 0 else np.inf
 
 
 class Program(NamedTuple):
@@ -150,7 +160,7 @@ def program(
     )
 
 
-def structured(program: Program, precision: float = _PRECISION) -> Interval:
+def structured(program: Program, precision: float = _PRECISION) -> Solved:
     """T* of a program by cutting planes, to a relative `precision` unless the rounds run out.
 
     What comparisons tell against any alternative is linear in the shares w and never below `f_k(w)`: the linear program
@@ -173,7 +183,7 @@ def structured(program: Program, precision: float = _PRECISION) -> Interval:
         if upper <= lower * (1 + precision):
             break
         at = (best + corner) / 2
-    return Interval(1 / upper, 1 / lower)
+    return Solved(1 / upper, 1 / lower, best)
 
 
 def _highest(cuts: np.ndarray) -> tuple[float, np.ndarray]:
