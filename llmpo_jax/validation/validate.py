@@ -9,12 +9,16 @@ from typing import NamedTuple
 from llmpo_jax.engine.facts import machine_facts
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.report import style
-from llmpo_jax.validation import errors
+from llmpo_jax.validation import certificate, closed_form, errors
 from llmpo_jax.validation.claims import Claim, Progress
 from llmpo_jax.validation.runs import Runs
 from llmpo_jax.validation.scope import Scope
 
-CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {"C3": errors.claim}
+CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {
+    "C1": closed_form.claim,
+    "C2": certificate.claim,
+    "C3": errors.claim,
+}
 
 
 class Finished(NamedTuple):
