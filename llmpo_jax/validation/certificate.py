@@ -84,14 +84,15 @@ def checked(several: Sequence[Case], of: Bound = characteristic_time) -> Claim:
         number="C2",
         title="The structured solver's T* is right to within its certificate.",
         null=(
-            "The interval that the solver certifies and the one that cutting planes (Kelley) find meet; its proportions "
-            "take the time that it says, by another solver of the inner programs; and the certificate reaches the "
-            "tolerance. Exact, nothing is random but the instances: both forms, with and without ties and costs."
+            "The interval that the solver certifies and the one that cutting planes (Kelley) find meet; its "
+            "proportions take the time that it says, by another solver of the inner programs; and the certificate "
+            "reaches the tolerance. Exact, nothing is random but the instances: both forms, with and without ties and "
+            "costs."
         ),
         checks=tuple(checks),
         remarks=(
-            f"{len(found)} programs, of {found['policies'].min()} to {found['policies'].max()} policies; cutting planes "
-            f"tell T* to {found['width'].max():.1g} of it, the solver certifies {found['relative_gap'].max():.1g}.",
+            f"{len(found)} programs, of {found['policies'].min()} to {found['policies'].max()} policies; cutting "
+            f"planes tell T* to {found['width'].max():.1g} of it, the solver to {found['relative_gap'].max():.1g}.",
         ),
         tables={"certificate": found},
     )

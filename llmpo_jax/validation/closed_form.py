@@ -46,7 +46,7 @@ def cases(scope: Scope) -> Iterator[Case]:
     rng = np.random.default_rng(scope.seed)
     for kind in _RANDOM:
         for existence in EXISTENCE:
-            for _ in range(scope.replications(10, 250)):
+            for _ in range(scope.replications(5, 250)):
                 policies = int(rng.integers(4 if kind == "cyclic" else 2, 13))
                 model = instances.make(kind, policies, int(rng.integers(2**31)))
                 for with_ties, with_costs in ((False, False), (True, False), (False, True), (True, True)):
@@ -93,9 +93,9 @@ def checked(several: Sequence[Case], of: Bound = characteristic_time) -> Claim:
         number="C1",
         title="The closed form of T* and w* is the optimum of the general program.",
         null=(
-            "T* differs from the value of a linear program over all pairs, as HiGHS solves it and its dual, by no more "
-            "than rounding, and w* takes no longer in that program. Exact, nothing is random but the instances: with and "
-            "without ties and costs, and for both forms (a winner is assumed to exist, or to be certified)."
+            "T* differs from the value of a linear program over all pairs, as HiGHS solves it and its dual, by no "
+            "more than rounding, and w* takes no longer in that program. Exact, nothing is random but the instances: "
+            "with and without ties and costs, and for both forms (a winner is assumed to exist, or to be certified)."
         ),
         checks=checks,
         remarks=(f"{len(rows)} instances, of 2 to {found['policies'].max()} policies.",),

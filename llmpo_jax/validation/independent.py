@@ -1,8 +1,8 @@
 """The characteristic time by solvers of another kind, which share no code with `llmpo_jax.theory`; NumPy and HiGHS.
 
 The unstructured space as a linear program over all pairs (theory, section 2; with ties and costs section 10), the
-structured one by cutting planes (Kelley 1960), whose inner programs are solved by a damped Newton method. They are plain
-and slow, and tell an interval that holds T*.
+structured one by cutting planes (Kelley 1960), whose inner programs are solved by a damped Newton method. They are
+plain and slow, and tell an interval that holds T*.
 """
 
 from __future__ import annotations
@@ -232,7 +232,9 @@ def nearest(program: Program, shares: np.ndarray, shifts: np.ndarray | None = No
         promised = -(gradient @ flat)[:, 0, 0]
         if np.all(promised <= _DECREMENT * value):
             break
-        shifts, value = _descend(lambda x: program.costs(x) @ weights, shifts, (planes @ flat)[:, :, 0], value, promised)
+        shifts, value = _descend(
+            lambda x: program.costs(x) @ weights, shifts, (planes @ flat)[:, :, 0], value, promised
+        )
     return shifts
 
 
