@@ -78,7 +78,7 @@ def _symmetric(matrix: np.ndarray) -> np.ndarray:
 
 def checked(several: Sequence[Case], of: Bound = characteristic_time) -> Claim:
     """Whether a bound is the optimum of the general program on these cases."""
-    rows = [_row(case, of) for case in several]
+    rows = [compared(case, of) for case in several]
     found = pl.DataFrame(rows)
     checks = tuple(
         claims.exact(
@@ -103,7 +103,7 @@ def checked(several: Sequence[Case], of: Bound = characteristic_time) -> Claim:
     )
 
 
-def _row(case: Case, of: Bound) -> dict[str, Any]:
+def compared(case: Case, of: Bound = characteristic_time) -> dict[str, Any]:
     """A case by both: relative differences of T*, and of what the proportions take, from the program's value."""
     ours = of(case.model, case.existence, assume="unstructured", costs=case.costs)
     against, costs = general_program(case.model, case.existence, case.costs)

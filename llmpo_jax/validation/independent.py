@@ -32,9 +32,14 @@ class Solved(NamedTuple):
     shares: np.ndarray
 
 
-def kl(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Binary relative entropy in nats, elementwise; exact to rounding where x and y are close, too."""
-    return special.xlog1py(x, (x - y) / y) + special.xlog1py(1 - x, (y - x) / (1 - y))
+def kl(x: np.ndarray, y: np.ndarray, not_y: np.ndarray | None = None) -> np.ndarray:
+    """Binary relative entropy in nats, elementwise; exact to rounding where x and y are close, too.
+
+    Args:
+        not_y: 1 - y, where it is known more exactly.
+    """
+    with np.errstate(divide="ignore", over="ignore"):  # infinite where y is 0 or 1
+        return special.xlog1py(x, (x - y) / y) + special.xlog1py(1 - x, (y - x) / (1 - y if not_y is None else not_y))
 
 
 def by_pair(matrix: np.ndarray | None, size: int, otherwise: float) -> np.ndarray:
@@ -123,9 +128,10 @@ class Program(NamedTuple):
 
     def costs(self, shifts: np.ndarray) -> np.ndarray:
         """What a comparison of each pair tells against alternatives theta + shift, [R, P]."""
-        mu = special.expit(self.logits)
-        change = shifts @ self.z.T
-        return kl(mu, special.expit(self.logits + change)) if self.form == "exact" else mu * (1 - mu) * change**2 / 2
+        mu, change = special.expit(self.logits), shifts @ self.z.T
+        if self.form == "fisher":
+            return mu * (1 - mu) * change**2 / 2
+        return kl(mu, special.expit(self.logits + change), special.expit(-self.logits - change))
 
     def slopes(self, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First and second derivatives of `costs` in the logits, [R, P] each."""
@@ -221,21 +227,19 @@ def nearest(program: Program, shares: np.ndarray, shifts: np.ndarray | None = No
     planes = np.stack([np.linalg.svd(c[None])[2][1:].T for c in program.contrasts])
     if planes.shape[2] == 0:
         return steepest
-    if shifts is None:
-        shifts = steepest
-    value = program.costs(shifts) @ weights
+    at = steepest if shifts is None else shifts
+    value = program.costs(at) @ weights
     for _ in range(_STEPS):
-        slope, curvature = program.slopes(shifts)
+        slope, curvature = program.slopes(at)
         gradient = ((slope * weights) @ program.z)[:, None, :] @ planes
         hessian = planes.mT @ np.einsum("rp,pi,pj->rij", curvature * weights, program.z, program.z) @ planes
         flat = np.linalg.solve(hessian, -gradient.mT)
         promised = -(gradient @ flat)[:, 0, 0]
         if np.all(promised <= _DECREMENT * value):
             break
-        shifts, value = _descend(
-            lambda x: program.costs(x) @ weights, shifts, (planes @ flat)[:, :, 0], value, promised
-        )
-    return shifts
+        step = (planes @ flat)[:, :, 0]
+        at, value = _descend(lambda x: program.costs(x) @ weights, at, step, value, promised)
+    return at
 
 
 def _descend(

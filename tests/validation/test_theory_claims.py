@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-import llmpo_jax as lp
+from llmpo_jax.models import PreferenceModel
 from llmpo_jax.theory.structured import StructuredTime
 from llmpo_jax.validation import broken_theory, certificate, closed_form, independent
 from llmpo_jax.validation.broken_theory import DEFECTS, by_hand
@@ -66,7 +66,7 @@ def test_what_is_not_broken_passes() -> None:
     """The defects' own code without them, so that it is they which are caught."""
     assert not failing(closed_form.checked(list(closed_form.cases(QUICK)), by_hand))
 
-    def unbroken(model: lp.PreferenceModel, *, form: str, costs: Any, **_: Any) -> StructuredTime:
+    def unbroken(model: PreferenceModel, *, form: str, costs: Any, **_: Any) -> StructuredTime:
         program, by_pair = certificate.general_program(model, form, costs)
         return broken_theory.told(independent.structured(program), model, form, by_pair)
 
