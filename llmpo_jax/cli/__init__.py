@@ -1,4 +1,4 @@
-"""The command line: `llmpo-jax study | plot | bound | identify | live`, one file a command."""
+"""The command line: `llmpo-jax study | plot | bound | identify | live | instances`, one file a command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from llmpo_jax.cli.bound import Bound
 from llmpo_jax.cli.console import write_anything
 from llmpo_jax.cli.identify import Identify
+from llmpo_jax.cli.instances import Instances
 from llmpo_jax.cli.live import Live
 from llmpo_jax.cli.plot import Plot
 from llmpo_jax.cli.study import Study
@@ -37,7 +38,14 @@ def main(arguments: list[str] | None = None) -> None:
 def _main(arguments: list[str]) -> None:
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            {"study": Study, "plot": Plot, "bound": Bound, "identify": Identify, "live": Live},
+            {
+                "study": Study,
+                "plot": Plot,
+                "bound": Bound,
+                "identify": Identify,
+                "live": Live,
+                "instances": Instances,
+            },
             prog="llmpo-jax",
             description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound. "
             "--version tells which one this is.",
