@@ -18,6 +18,7 @@ _PRECISION = 1e-5
 """Relative width of the interval at which the cutting planes stop."""
 _ROUNDS = 500
 """Of cutting planes, at most."""
+_IDLE = 5
 _STEPS = 200
 """Newton's, at most."""
 _DECREMENT = 1e-22
@@ -170,30 +171,37 @@ def structured(program: Program, precision: float = _PRECISION) -> Solved:
     """T* of a program by cutting planes, to a relative `precision` unless the rounds run out.
 
     What comparisons tell against any alternative is linear in the shares w and never below `f_k(w)`: the linear program
-    over the alternatives found so far is an upper end of 1 / T*, and `min_k f_k(w)` at any w a lower one. The next
+    over alternatives found so far is an upper end of 1 / T*, and `min_k f_k(w)` at any w a lower one. The next
     alternatives are those nearest at a point between the optimum of the linear program and the best shares so far
-    (plain Kelley jumps between corners, where nothing is told apart).
+    (plain Kelley jumps between corners, where nothing is told apart). Those without a price for `_IDLE` rounds are
+    dropped, which no bound hangs on.
     """
     pairs = len(program.z)
     best, shifts = np.full(pairs, 1 / pairs), None
-    cuts, lower, upper, at = [], 0.0, np.inf, best
+    cuts, idle, lower, upper, at = np.zeros((0, pairs)), np.zeros(0), 0.0, np.inf, best
     for _ in range(_ROUNDS):
         shifts = nearest(program, at, shifts)
         costs = program.costs(shifts) * program.worth
         value = float((costs @ at).min())
         if value > lower:
             lower, best = value, at
-        cuts.append(costs)
-        upper, corner = _highest(np.concatenate(cuts) / lower)
-        upper *= lower
+        cuts, idle = np.concatenate([cuts, costs]), np.append(idle, np.zeros(len(costs)))
+        prices, corner = _saddle(cuts / lower)
+        upper = min(upper, float((prices @ cuts).max()))
         if upper <= lower * (1 + precision):
             break
+        idle = np.where(prices > 0, 0, idle + 1)
+        cuts, idle = cuts[idle < _IDLE], idle[idle < _IDLE]
         at = (best + corner) / 2
     return Solved(1 / upper, 1 / lower, best)
 
 
-def _highest(cuts: np.ndarray) -> tuple[float, np.ndarray]:
-    """`max z: cuts @ w >= z, w a distribution`: an upper end of its value, and w [P]."""
+def _saddle(cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`max z: cuts @ w >= z, w a distribution`: the prices of the cuts, a distribution, and w [P].
+
+    Raises:
+        RuntimeError: HiGHS fails.
+    """
     number, pairs = cuts.shape
     found = optimize.linprog(
         np.append(np.zeros(pairs), -1.0),
@@ -207,9 +215,8 @@ def _highest(cuts: np.ndarray) -> tuple[float, np.ndarray]:
     )
     if not found.success:
         raise RuntimeError(f"linear program: {found.message}")
-    prices = np.maximum(-found.ineqlin.marginals, 0)
-    weights = np.maximum(found.x[:pairs], 0)
-    return float((prices / prices.sum() @ cuts).max()), weights / weights.sum()
+    prices, weights = np.maximum(-found.ineqlin.marginals, 0), np.maximum(found.x[:pairs], 0)
+    return prices / prices.sum(), weights / weights.sum()
 
 
 def taken(program: Program, shares: np.ndarray) -> float:
