@@ -19,10 +19,13 @@ _PRECISION = 1e-5
 _ROUNDS = 500
 """Of cutting planes, at most."""
 _IDLE = 5
+"""Rounds after which a cut without a price is dropped."""
 _STEPS = 200
 """Newton's, at most."""
-_DECREMENT = 1e-22
+_DECREMENT = 1e-18
 """Newton's method stops where a step promises less than this share of the value."""
+_ARRIVED = 1e-12
+"""It has failed where its last one promises more."""
 
 
 class Solved(NamedTuple):
@@ -43,30 +46,31 @@ def kl(x: np.ndarray, y: np.ndarray, not_y: np.ndarray | None = None) -> np.ndar
         return special.xlog1py(x, (x - y) / y) + special.xlog1py(1 - x, (y - x) / (1 - y if not_y is None else not_y))
 
 
-def by_pair(matrix: np.ndarray | None, size: int, otherwise: float) -> np.ndarray:
+def _upper(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and second policy of each pair, [P] each."""
+    return np.triu_indices(size, 1)
+
+
+def _by_pair(matrix: np.ndarray | None, size: int, otherwise: float) -> np.ndarray:
     """[P], the entries above the diagonal of [K, K], or the same number for all pairs."""
-    return np.full((size, size), otherwise)[np.triu_indices(size, 1)] if matrix is None else matrix[_upper(matrix)]
-
-
-def _upper(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(len(matrix), 1)
+    return np.full(size * (size - 1) // 2, otherwise) if matrix is None else matrix[_upper(size)]
 
 
 def worth(size: int, ties: np.ndarray | None, costs: np.ndarray | None) -> np.ndarray:
     """[P], decided comparisons that a unit of cost buys."""
-    return (1 - by_pair(ties, size, 0.0)) / by_pair(costs, size, 1.0)
+    return (1 - _by_pair(ties, size, 0.0)) / _by_pair(costs, size, 1.0)
 
 
 def shares_of_cost(proportions: np.ndarray, costs: np.ndarray | None) -> np.ndarray:
     """[P], how the cost is shared where the comparisons are by `proportions` [K, K] (upper triangle)."""
-    spent = proportions[_upper(proportions)] * by_pair(costs, len(proportions), 1.0)
+    spent = proportions[_upper(len(proportions))] * _by_pair(costs, len(proportions), 1.0)
     return spent / spent.sum()
 
 
 def proportions(shares: np.ndarray, size: int, costs: np.ndarray | None) -> np.ndarray:
     """The inverse of `shares_of_cost`, [K, K]."""
     found = np.zeros((size, size))
-    found[np.triu_indices(size, 1)] = shares / by_pair(costs, size, 1.0)
+    found[_upper(size)] = shares / _by_pair(costs, size, 1.0)
     return found / found.sum()
 
 
@@ -78,7 +82,7 @@ def information(
     Where k were the winner, the pairs that it loses would be at 1/2 at most. Where nobody need be, it is enough that
     the winner did not beat k.
     """
-    first, second = _upper(mu)
+    first, second = _upper(len(mu))
     told = kl(mu[first, second], np.full(len(first), 0.5)) * worth(len(mu), ties, costs)
     loser = np.where(mu[first, second] < 0.5, first, np.where(mu[first, second] > 0.5, second, -1))
     if certify:
@@ -151,7 +155,7 @@ def program(
     costs: np.ndarray | None = None,
 ) -> Program:
     """The program of features [K, d] and theta [d]."""
-    first, second = np.triu_indices(len(features), 1)
+    first, second = _upper(len(features))
     differences = features[first] - features[second]
     _, sizes, basis = np.linalg.svd(differences, full_matrices=False)
     basis = basis[sizes > 1e-10 * sizes[0]].T
@@ -228,6 +232,9 @@ def nearest(program: Program, shares: np.ndarray, shifts: np.ndarray | None = No
     """[R, n], for each rival the shift of least cost among those that make it as good as the winner.
 
     Newton's method in an orthonormal basis of the plane `c_k . shift = -g_k`, where a step is halved until it descends.
+
+    Raises:
+        RuntimeError: it does not arrive.
     """
     weights = shares * program.worth
     steepest = -program.contrasts * (program.gaps / (program.contrasts**2).sum(axis=1))[:, None]
@@ -235,7 +242,7 @@ def nearest(program: Program, shares: np.ndarray, shifts: np.ndarray | None = No
     if planes.shape[2] == 0:
         return steepest
     at = steepest if shifts is None else shifts
-    value = program.costs(at) @ weights
+    value, promised = program.costs(at) @ weights, np.inf
     for _ in range(_STEPS):
         slope, curvature = program.slopes(at)
         gradient = ((slope * weights) @ program.z)[:, None, :] @ planes
@@ -243,9 +250,11 @@ def nearest(program: Program, shares: np.ndarray, shifts: np.ndarray | None = No
         flat = np.linalg.solve(hessian, -gradient.mT)
         promised = -(gradient @ flat)[:, 0, 0]
         if np.all(promised <= _DECREMENT * value):
-            break
+            return at
         step = (planes @ flat)[:, :, 0]
         at, value = _descend(lambda x: program.costs(x) @ weights, at, step, value, promised)
+    if np.any(promised > _ARRIVED * value):
+        raise RuntimeError(f"Newton's method has not arrived after {_STEPS} steps")
     return at
 
 

@@ -139,6 +139,6 @@ def test_values_of_the_oracle() -> None:
             assert (found.low, found.high) == pytest.approx((case[name], case[name]), rel=1e-9)
     for case in json.loads(shared("oracle/structured.json").read_text()):
         features, theta = np.array(case["features"]), np.array(case["theta"])
-        for form in ("exact", "fisher") if len(features) <= 6 else ():
+        for form in ("exact", "fisher") if len(features) <= 5 else ():
             found, known = independent.structured(independent.program(features, theta, form)), case[form]
             assert found.low <= known["characteristic_time"] * (1 + 1e-9) and known["lower"] <= found.high * (1 + 1e-9)
