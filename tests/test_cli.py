@@ -43,7 +43,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("command", ["study", "plot", "bound", "identify", "validate", "figures"])
+@pytest.mark.parametrize("command", ["study", "plot", "bound", "identify", "instances", "validate", "figures"])
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert run(command, "--help") == 0
     assert f"llmpo-jax {command} " in capsys.readouterr().out.split("options", 1)[0].split("\n", 1)[1]

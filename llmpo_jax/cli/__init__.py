@@ -1,4 +1,4 @@
-"""The command line: `llmpo-jax study | plot | bound | identify | live | validate | figures`, one file a command."""
+"""The command line, one file a command: study, plot, bound, identify, live, instances, validate, figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from llmpo_jax.cli.bound import Bound
 from llmpo_jax.cli.console import write_anything
 from llmpo_jax.cli.figures import Figures
 from llmpo_jax.cli.identify import Identify
+from llmpo_jax.cli.instances import Instances
 from llmpo_jax.cli.live import Live
 from llmpo_jax.cli.plot import Plot
 from llmpo_jax.cli.study import Study
@@ -47,6 +48,7 @@ def _main(arguments: list[str]) -> None:
                 "live": Live,
                 "validate": Validate,
                 "figures": Figures,
+                "instances": Instances,
             },
             prog="llmpo-jax",
             description="Best-policy identification from pairwise comparisons: LLM-PO, its baselines, its lower bound. "

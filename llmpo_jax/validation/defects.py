@@ -24,7 +24,7 @@ from llmpo_jax.protocol import Comparison, Problem, Sampler, State, Statistics, 
 from llmpo_jax.samplers.tracking import counts, plug_in_proportions
 from llmpo_jax.spaces import UNSTRUCTURED
 from llmpo_jax.stopping.e_process import EProcess
-from llmpo_jax.validation import claims, errors, settlement
+from llmpo_jax.validation import broken_theory, claims, errors, settlement
 from llmpo_jax.validation.claims import Check
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
@@ -200,7 +200,19 @@ class _Planted(NamedTuple):
     checks: Callable[[Scope, Runs], list[Check]]
 
 
+def _of_bounds(name: str) -> Callable[[Scope, Runs], list[Check]]:
+    """A broken bound through its claim."""
+    return lambda scope, runs: list(broken_theory.DEFECTS[name](scope, runs).checks)
+
+
+def _bound(name: str, what: str, by: str) -> dict[str, _Planted]:
+    return {name: _Planted(what, by, _of_bounds(name))}
+
+
 PLANTED: dict[str, _Planted] = {
+    **_bound("w* off by one opponent", "the effort goes to the second toughest opponent", "C1"),
+    **_bound("kl the wrong way round", "kl(1/2, mu) in place of kl(mu, 1/2)", "C1"),
+    **_bound("Fisher weights without mu (1 - mu)", "every pair is weighed as if it were fair", "C2"),
     "a sign in the e-process": _Planted(
         "every outcome is taken for its opposite", "C3", _through_errors("wrong sign", broken_rules.REVERSED)
     ),

@@ -7,11 +7,10 @@ from typing import Any
 
 from llmpo_jax import models
 from llmpo_jax.engine.preparation import default_space
+from llmpo_jax.models.collection import STRUCTURED, UNSTRUCTURED
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import SPACES, space
 
-UNSTRUCTURED = ("bradley-terry:16", "cyclic:17", "random-condorcet:16", "hidden-winner:10")
-STRUCTURED = ("linear-bradley-terry:32,8,seed=2",)
 BASELINES = {
     "unstructured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
     "structured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from llmpo_jax.engine.facts import file_facts, machine_facts
 from llmpo_jax.engine.storage import StudyFolder
-from llmpo_jax.validation import budgets, defects, errors, settlement
+from llmpo_jax.validation import budgets, certificate, closed_form, defects, errors, settlement
 from llmpo_jax.validation.claims import Claim, Draw, failed
 from llmpo_jax.validation.defects import Defect
 from llmpo_jax.validation.runs import Runs
 from llmpo_jax.validation.scope import Scope
 
 CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {
+    "C1": closed_form.claim,
+    "C2": certificate.claim,
     "C3": errors.claim,
     "C9": budgets.claim,
     "C10": settlement.claim,
