@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from llmpo_jax import models
+from llmpo_jax.hunting import instances as hostile
 from llmpo_jax.machine import cores
 from llmpo_jax.models import LinearBradleyTerry, PreferenceModel, Tied
 from llmpo_jax.models.collection import STRUCTURED
@@ -56,7 +57,7 @@ def cases(scope: Scope) -> Iterator[Case]:
     """Random instances of a few shapes, with and without ties and costs, and the sources that are linear."""
     rng = np.random.default_rng(scope.seed)
     for policies, dimension in _SHAPES[: 1 if scope.quick else None]:
-        for _ in range(scope.replications(2, 8)):
+        for _ in range(scope.replications(1, 8)):
             features = rng.normal(size=(policies, dimension))
             model = LinearBradleyTerry(features, 10 ** rng.uniform(-1, 0.3) * rng.normal(size=dimension))
             for with_ties, with_costs in ((False, False), (True, False), (False, True), (True, True)):
@@ -64,6 +65,9 @@ def cases(scope: Scope) -> Iterator[Case]:
                 costs = random_costs(rng, policies) if with_costs else None
                 for form in FORMS:
                     yield Case(f"K = {policies}, d = {dimension}, at random", chosen, form, costs)
+    for model in hostile.linear(*_SHAPES[0], rng, extra=0).values():
+        for form in FORMS:
+            yield Case("K = 8, d = 3, made to break a rule", model, form)
     for source, model in _linear(scope):
         if _small_enough(scope, model):
             for form in FORMS:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from llmpo_jax import models
+from llmpo_jax.hunting import instances as hostile
 from llmpo_jax.models import PreferenceModel, Tied, instances
 from llmpo_jax.models.collection import COLLECTION
 from llmpo_jax.protocol import EXISTENCE, Existence
@@ -53,6 +54,9 @@ def cases(scope: Scope) -> Iterator[Case]:
                     chosen = Tied(model, random_ties(rng, policies)) if with_ties else model
                     costs = random_costs(rng, policies) if with_costs else None
                     yield Case(f"{kind}, at random", chosen, existence, costs)
+    for model in hostile.with_winner(8, rng).values():
+        for existence in EXISTENCE:
+            yield Case("K = 8, made to break a rule", model, existence)
     for source in scope.sources or COLLECTION:
         model = models.load(source).model
         if models.condorcet_winner(model) is not None:

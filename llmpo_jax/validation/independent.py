@@ -42,8 +42,14 @@ def kl(x: np.ndarray, y: np.ndarray, not_y: np.ndarray | None = None) -> np.ndar
     Args:
         not_y: 1 - y, where it is known more exactly.
     """
-    with np.errstate(divide="ignore", over="ignore"):  # infinite where y is 0 or 1
-        return special.xlog1py(x, (x - y) / y) + special.xlog1py(1 - x, (y - x) / (1 - y if not_y is None else not_y))
+    return _part(x, y) + _part(1 - x, 1 - y if not_y is None else not_y, y - x)
+
+
+def _part(x: np.ndarray, y: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
+    """`x log(x / y)`, of `more = x - y` where they are close; infinite where y alone is 0."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = (x - y if more is None else more) / y
+        return np.where(np.abs(ratio) < 0.5, special.xlog1py(x, ratio), special.rel_entr(x, y))
 
 
 def _upper(size: int) -> tuple[np.ndarray, np.ndarray]:
