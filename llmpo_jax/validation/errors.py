@@ -25,8 +25,20 @@ from llmpo_jax.validation.claims import Claim
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
 
-_LONG = 30_000
-"""Comparisons at which a run on one of the collection's instances is censored, which is no error."""
+
+class _Size(NamedTuple):
+    """Replications of a cell, and the comparisons at which a run is censored, which is no error."""
+
+    replications: int
+    limit: int
+
+
+_QUICK = {"unstructured": _Size(1280, 5_000), "structured": _Size(256, 3_000)}
+_FULL = _Size(20_480, 30_000)
+_QUICK_HOSTILE = {"unstructured": _Size(2560, LIMIT), "structured": _Size(512, LIMIT // 3)}
+"""As many as it takes to tell rates just below the largest levels from these."""
+_FULL_HOSTILE = _Size(20_480, LIMIT)
+_QUICK_SOURCES = {"unstructured": ("cyclic:17", "hidden-winner:10")}
 _BESIDE = 1.1
 """Factor of the level by which rules are drawn beside each other: less than a mark, so that none crosses the line."""
 FIRST = "against-leader"
@@ -96,22 +108,25 @@ def stops_as_defined(rule: StoppingRule, runs: Runs, name: str) -> claims.Check:
 
 
 def _cells(scope: Scope, assume: str) -> Iterable[_Cell]:
-    # A quick one has as many as it takes to tell rates just below the largest levels from these.
-    replications = scope.replications(512 if assume == "structured" else 2560, 20_000)
+    size = _QUICK[assume] if scope.quick else _FULL
+    sources = scope.instances(assume)
+    if scope.quick and not scope.sources:
+        sources = _QUICK_SOURCES.get(assume, sources)
     samplers = ("llm-po", *(name for name in scope.samplers if name in space(assume).samplers.names()))
     for rule in scope.rules(assume):
         proven = space(assume).stopping.get(rule).proven
-        for source in scope.instances(assume):
+        for source in sources:
             for sampler in samplers if rule == "e-process" else samplers[:1]:
-                run = Run(source, sampler, rule, DELTAS, (), replications, _LONG)
+                run = Run(source, sampler, rule, DELTAS, (), *size)
                 yield _Cell(run, rule, proven, hostile=False)
-        yield from _hostile(scope, assume, rule, proven, replications)
+        yield from _hostile(scope, assume, rule, proven)
 
 
-def _hostile(scope: Scope, assume: str, rule: str, proven: bool, replications: int) -> Iterable[_Cell]:
+def _hostile(scope: Scope, assume: str, rule: str, proven: bool) -> Iterable[_Cell]:
     """A rule on instances that were made to break one, with samplers that bring errors out."""
     if not proven:
         return
+    size = _QUICK_HOSTILE[assume] if scope.quick else _FULL_HOSTILE
     rng = np.random.default_rng(scope.seed)
     names = (FIRST,) if scope.quick else tuple(HOSTILE)
     forms: dict[Existence, Mapping[str, PreferenceModel]]
@@ -128,8 +143,7 @@ def _hostile(scope: Scope, assume: str, rule: str, proven: bool, replications: i
                     rule,
                     DELTAS,
                     (),
-                    replications,
-                    LIMIT,
+                    *size,
                     existence,
                     name=f"{assume}, K = 3, {where}",
                     procedure=f"{name}, {rule}" + (", certify" if existence == "certify" else ""),

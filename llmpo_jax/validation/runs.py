@@ -14,12 +14,14 @@ from llmpo_jax.engine.preparation import Settings, prepare
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
-from llmpo_jax.engine.workers import run as run_engine
+from llmpo_jax.engine.workers import Arrays, stream
 from llmpo_jax.models import PreferenceModel, host_probabilities
 from llmpo_jax.models.given import given
 from llmpo_jax.protocol import Existence, Sampler, StoppingRule
 from llmpo_jax.validation.claims import Progress
 
+_CHUNK = 2560
+"""Replications that are kept together: what is lost at most when a validation is killed."""
 _SIDE_BY_SIDE = 2
 """Simulations at a time: one is often being compiled, which keeps a single core busy."""
 
@@ -107,18 +109,21 @@ class Runs:
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
         prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume)
-        identity = self._identity(run, prepared.model)
-        if self._folder.has_chunk(identity):
-            return result(prepared, self._folder.load_chunk(identity))
-        self._progress(f"{run.source}: {run.procedure_name}")
-        numbers = range(run.first, run.first + run.replications)
-        arrays = run_engine(prepared.procedure, prepared.plan, numbers)
-        self._folder.save_chunk(identity, arrays)
-        return result(prepared, arrays)
+        end = run.first + run.replications
+        blocks = [range(start, min(start + _CHUNK, end)) for start in range(run.first, end, _CHUNK)]
+        identities = self._identities(run, prepared.model, blocks)
+        missing = [index for index, identity in enumerate(identities) if not self._folder.has_chunk(identity)]
+        if missing:
+            self._progress(f"{run.source}: {run.procedure_name}")
+        for index, arrays in stream(prepared.procedure, prepared.plan, [blocks[index] for index in missing]):
+            self._folder.save_chunk(identities[missing[index]], arrays)
+        return result(prepared, Arrays.joined([self._folder.load_chunk(identity) for identity in identities]))
 
-    def _identity(self, run: Run, model: PreferenceModel) -> Identity:
+    def _identities(self, run: Run, model: PreferenceModel, blocks: Sequence[range]) -> list[Identity]:
+        """What is kept of a run, block by block."""
         # What the win rates are is part of it: a file, or an instance of the user's, may have changed.
         rates = hashlib.sha256(host_probabilities(model).tobytes()).hexdigest()
         study = {**self._asked, "run": run.label, "rates": rates}
         digest = hashlib.sha256(run.label.encode()).hexdigest()[:8]
-        return Identity(study, f"{run.source}__{digest}"[-80:], run.first, run.first + run.replications)
+        name = f"{run.source}__{digest}"[-80:]
+        return [Identity(study, name, block.start, block.stop) for block in blocks]
