@@ -175,14 +175,10 @@ def least(instance: Instance, weights: np.ndarray) -> float:
 @functools.cache
 def _least() -> Callable[[Program, np.ndarray], jax.Array]:
     def found(instance: Program, weights: jax.Array) -> jax.Array:
-        decided, start = (
-            weights * instance.pairs.worth,
-            instance.rivals.feasible(jnp.zeros_like(instance.rivals.contrasts)),
-        )
-        cost = alternatives.EXACT
-        shifts = alternatives.nearest(cost, instance.pairs, decided, instance.rivals, start).shifts
-        lower = alternatives.least(cost, instance.pairs, decided, instance.rivals, shifts).min()
-        return lower * (1 - instance.rounding)
+        cost, pairs, rivals = alternatives.EXACT, instance.pairs, instance.rivals
+        decided, start = weights * pairs.worth, rivals.feasible(jnp.zeros_like(rivals.contrasts))
+        shifts = alternatives.nearest(cost, pairs, decided, rivals, start).shifts
+        return alternatives.least(cost, pairs, decided, rivals, shifts).min() * (1 - instance.rounding)
 
     return jax.jit(found, compiler_options=quick_to_compile())
 

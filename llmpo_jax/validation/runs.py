@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from llmpo_jax.engine.chunks import Identity
 from llmpo_jax.engine.preparation import Settings, prepare
 from llmpo_jax.engine.result import Result
@@ -30,6 +32,7 @@ class Run:
 
     Attributes:
         model: a source such as "bradley-terry:16", or a model.
+        features: [K, d], for a structured procedure on a model that has none.
         name: of the model, where it is no source.
         procedure: of sampler and stopping rule together, where one of them is no registered name.
     """
@@ -43,6 +46,7 @@ class Run:
     max_comparisons: int = 1_000_000
     existence: Existence = "assumed"
     assume: str | None = None
+    features: np.ndarray | None = None
     first: int = 0
     name: str | None = None
     procedure: str | None = None
@@ -103,7 +107,7 @@ class Runs:
 
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
-        prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume)
+        prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume, run.features)
         identity = self._identity(run, prepared.model)
         if self._folder.has_chunk(identity):
             return result(prepared, self._folder.load_chunk(identity))
@@ -115,7 +119,8 @@ class Runs:
 
     def _identity(self, run: Run, model: PreferenceModel) -> Identity:
         # What the win rates are is part of it: a file, or an instance of the user's, may have changed.
-        rates = hashlib.sha256(host_probabilities(model).tobytes()).hexdigest()
+        known = b"" if run.features is None else run.features.tobytes()
+        rates = hashlib.sha256(host_probabilities(model).tobytes() + known).hexdigest()
         study = {**self._asked, "run": run.label, "rates": rates}
         digest = hashlib.sha256(run.label.encode()).hexdigest()[:8]
         return Identity(study, f"{run.source}__{digest}"[-80:], run.first, run.first + run.replications)
