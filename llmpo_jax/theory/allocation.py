@@ -19,7 +19,7 @@ def time_of(model: PreferenceModel, proportions: np.ndarray, assume: SpaceName) 
     """T(w) = 1 / min_k f_k(w), comparisons per nat of required evidence where pairs are compared in proportions w.
 
     Theory, sections 2 and 3. At least the characteristic time T*, which it is where w is optimal; infinite where w
-    leaves a rival unrefuted. Unstructured: `f_k(w) = sum over j that beat k of w_kj d(mu_kj)`; structured: the exact form.
+    leaves a rival unrefuted. Unstructured: `f_k(w) = sum of w_kj d(mu_kj)` over j that beat k; structured: exact form.
 
     Args:
         model: has a Condorcet winner and no ties; a `LinearBradleyTerry` in the structured space.

@@ -51,7 +51,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         number="C3",
         title="Every proven stopping rule is delta-PAC: it errs with probability at most delta.",
         null=(
-            "The error rate is at most delta: exact binomial tests at every level from 0.3 to 1e-6, on the instances of "
+            "The error rate is at most delta: exact binomial tests at every level from 0.3 to 1e-6, on instances of "
             "the collection with LLM-PO and on hostile ones with samplers made to bring errors out. A level so small "
             "that not even a run without errors would decide it is told and counts for nothing."
         ),

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple, cast
 import numpy as np
 import polars as pl
 
-from llmpo_jax.engine.preparation import default_space
 from llmpo_jax.engine.result import Result
 from llmpo_jax.models.given import given
 from llmpo_jax.protocol import SpaceName
@@ -237,17 +236,19 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
         panel.set_xscale("log")
         panel.set_yscale("log")
         high = float(some.filter(pl.col("censored") == 0)["multiple"].max() or 1)  # pyright: ignore[reportArgumentType]
+        if by == "instance":
+            panel.set_ylim(top=high ** (1 + 0.12 * some["instance"].n_unique()))
+            panel.legend(loc="upper right", handlelength=1.5, labelspacing=0.2)
         style.log_ticks(panel.yaxis, 1, 1.2 * high, 1.6)
         style.fixed_ticks(panel.xaxis, [1, 3, 10, 50], ["0.1", "1e-3", "1e-10", "1e-50"])
         panel.set_xlabel("level delta")
     axes[0].set_ylabel("mean comparisons / (T* log(1/delta))")
-    axes[0].legend(loc="upper right")
     samplers = compared["sampler"].unique(maintain_order=True).to_list()
     style.legend_above(figure, style.sampler_handles(samplers))
     caption = (
         "Mean stopping time as a multiple of T* log(1/delta), proven e-process rule, 95 % intervals of the mean. "
-        "Solid black line: 1, the least that any delta-PAC procedure needs as delta tends to 0. Dotted: T(w) / T*, what "
-        "a sampler's own limiting proportions w allow. Lines end where a run was cut at its limit. "
+        "Solid black line: 1, the least that any delta-PAC procedure needs as delta tends to 0. Dotted: T(w) / T*, "
+        "what a sampler's own limiting proportions w allow. Lines end where a run was cut at its limit. "
         f"{rows['replications'].max():,} replications."
     )
     return Drawing(figure, caption)

@@ -1,4 +1,4 @@
-"""Where the claims on stopping times are tested: levels and instances that have as many programs as possible in common."""
+"""Where stopping times are tested: levels and instances with as many programs in common as possible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNIFORM = ("round-robin", "random-pair")
 def levels(last: float, first: float = 0.1) -> tuple[float, ...]:
     """`LEVELS` error levels from `first` to `last`, the logarithms in equal ratios."""
     step = (math.log(last) / math.log(first)) ** (1 / (LEVELS - 1))
-    return tuple(math.exp(math.log(first) * step**index) for index in range(LEVELS - 1)) + (last,)
+    return (*(math.exp(math.log(first) * step**index) for index in range(LEVELS - 1)), last)
 
 
 def replications(scope: Scope) -> int:
