@@ -14,9 +14,11 @@ LEVELS = 8
 """Of every run: the number is part of the compiled program, the levels are not."""
 OPTIMALITY: Mapping[str, tuple[str, ...]] = {
     "unstructured": ("hidden-winner:16", "bradley-terry:16", "cyclic:16", "random-condorcet:16"),
-    "structured": ("linear-bradley-terry:8,3,seed=1,scale=2",),
+    "structured": ("linear-bradley-terry:8,3,seed=1",),
 }
-"""Instances of either space; on the first one baselines are cheap enough to be followed to the smallest level."""
+"""Instances of either space."""
+CHEAP = {"unstructured": "hidden-winner:16", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
+"""One on which baselines can be followed to the smallest level."""
 UNIFORM = ("round-robin", "random-pair")
 """Samplers that compare all pairs equally often."""
 
@@ -35,6 +37,11 @@ def replications(scope: Scope) -> int:
 def instances(scope: Scope, assume: str) -> tuple[str, ...]:
     """The user's instances, or those of `OPTIMALITY`."""
     return scope.instances(assume) if scope.sources else OPTIMALITY[assume]
+
+
+def cheap(scope: Scope, assume: str) -> tuple[str, ...]:
+    """Where baselines are followed to the smallest level: the user's instances, or `CHEAP`."""
+    return scope.instances(assume) if scope.sources else (CHEAP[assume],)
 
 
 def baselines(scope: Scope, assume: str) -> tuple[str, ...]:
