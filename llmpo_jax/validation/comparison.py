@@ -77,8 +77,7 @@ def _pairs(scope: Scope, assume: str) -> list[Pair]:
     for source in sources:
         limit = math.ceil(FURTHEST * lower_bound(source, DELTA))
         ours, *others = (
-            places.until(source, name, DELTA, scope, limit)
-            for name in ("llm-po", *places.baselines(scope, assume))
+            places.until(source, name, DELTA, scope, limit) for name in ("llm-po", *places.baselines(scope, assume))
         )
         found += [Pair(run, ours, run.sampler not in scope.samplers) for run in others]
     return found

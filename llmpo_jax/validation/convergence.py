@@ -34,9 +34,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 def claim(scope: Scope, runs: Runs) -> Claim:
     """C5. Each cell is an instance; the runs are those of C4, stopped at five levels."""
     asked = [
-        places.until(source, "llm-po", LEAST, scope)
-        for assume in SPACES
-        for source in places.instances(scope, assume)
+        places.until(source, "llm-po", LEAST, scope) for assume in SPACES for source in places.instances(scope, assume)
     ]
     checks, rows = convergence_checks(runs, asked)
     return Claim(
@@ -85,9 +83,7 @@ def convergence_checks(runs: Runs, asked: Sequence[Run]) -> tuple[tuple[Check, .
     return tuple(checks), pl.DataFrame(rows)
 
 
-def _check(
-    where: str, value: float, groups: np.ndarray, ends: tuple[float, float], run: Run, tests: int
-) -> Check:
+def _check(where: str, value: float, groups: np.ndarray, ends: tuple[float, float], run: Run, tests: int) -> Check:
     error = claims.standard_error(groups)
     return claims.within(where, value, error, *ends, run.replications, tests, freedom=len(groups) - 1)
 

@@ -219,7 +219,7 @@ def _remarks(rows: pl.DataFrame) -> list[str]:
     return [
         *found,
         f"{', '.join(cut)}: cut before the smallest level. They compare what is needed to refute the last rivals ever "
-        "more rarely, as they are made for a small regret, and no finite limit is known for them."
+        "more rarely, as they are made for a small regret, and no finite limit is known for them.",
     ]
 
 

@@ -9,12 +9,19 @@ from typing import NamedTuple
 from llmpo_jax.engine.facts import machine_facts
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.report import style
-from llmpo_jax.validation import errors
+from llmpo_jax.validation import comparison, convergence, errors, growth, misfit, optimality
 from llmpo_jax.validation.claims import Claim, Progress
 from llmpo_jax.validation.runs import Runs
 from llmpo_jax.validation.scope import Scope
 
-CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {"C3": errors.claim}
+CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {
+    "C3": errors.claim,
+    "C4": optimality.claim,
+    "C5": convergence.claim,
+    "C6": comparison.claim,
+    "C7": growth.claim,
+    "C8": misfit.claim,
+}
 
 
 class Finished(NamedTuple):
