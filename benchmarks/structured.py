@@ -31,7 +31,6 @@ from common import DATA
 from llmpo_jax import (
     LinearBradleyTerry,
     Result,
-    Tabular,
     characteristic_time,
     fit_linear_bradley_terry,
     simulate,

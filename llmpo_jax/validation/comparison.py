@@ -31,8 +31,11 @@ MORE = {
 }
 """Further instances beside those of `places`; all of a space have the same K."""
 MANY = {
-    "unstructured": ("bradley-terry:16,seed=6", "bradley-terry:16,seed=8", "bradley-terry:16,seed=11")
-    + ("bradley-terry-line:16", "random-condorcet:16,seed=3", "random-condorcet:16,seed=4"),
+    "unstructured": (
+        *(f"bradley-terry:16,seed={seed}" for seed in (6, 8, 11)),
+        *(f"random-condorcet:16,seed={seed}" for seed in (3, 4)),
+        "bradley-terry-line:16",
+    ),
     "structured": tuple(f"linear-bradley-terry:8,3,seed={seed},scale=2" for seed in (2, 4, 5)),
 }
 """And those of a full validation."""

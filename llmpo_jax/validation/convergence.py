@@ -43,8 +43,8 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         null=(
             "The efficiency that the mean proportions w of all comparisons so far lose against optimal ones, "
             f"1 - T* / T(w), is at most {LOST:g} at the stop at {LEAST:g}, and in the mean of all instances less than "
-            f"at the stop at {STOPS[0]:g}. It is zero for every optimal w, be there one or many. Errors come from eight "
-            "groups of replications."
+            f"at the stop at {STOPS[0]:g}. It is zero for every optimal w, be there one or many. Errors come from "
+            "eight groups of replications."
         ),
         checks=checks,
         remarks=(

@@ -143,7 +143,7 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
         low, high = map(float, axis.get_view_interval())
         style.log_ticks(axis, low, high, 1.0)
     caption = (
-        f"Mean stopping time of LLM-PO at delta = {DELTA:g}, e-process rule. Solid: T* log(1/delta). Dotted: {FACTOR:g} "
-        f"times that. Bars: 95 % intervals. {rows['replications'].max():,} replications."
+        f"Mean stopping time of LLM-PO at delta = {DELTA:g}, e-process rule. Solid: T* log(1/delta). Dotted: "
+        f"{FACTOR:g} times that. Bars: 95 % intervals. {rows['replications'].max():,} replications."
     )
     return Drawing(figure, caption)

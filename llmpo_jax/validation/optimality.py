@@ -89,8 +89,9 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         null=(
             "E[tau] / (T(w) log(1 / delta)) tends to 1, where w are the limiting proportions: the optimal ones for "
             "LLM-PO, equal ones for round-robin and random-pair, for others those of the comparisons between the stops "
-            f"at {MIDDLE:g} and {LEAST:g}. So, too, for LLM-PO on the linear instance with wide gaps, as its structured "
-            "form follows Fisher's form of the program, whose optimum is another one there. The limit is extrapolated by regressing mean stopping times at levels from "
+            f"at {MIDDLE:g} and {LEAST:g}. So, too, for LLM-PO on the linear instance with wide gaps: it follows "
+            "Fisher's form of the program, whose optimum is another one there. The limit is extrapolated by regressing "
+            "mean stopping times at levels from "
             f"{levels(LEAST)[SKIPPED]:.1g} to {LEAST:g} on L = log(1 / delta), a second-order term, and 1. Its form "
             "is not known; the interval spans the fits with log(L) and with sqrt(L), each with its error by chance. "
             f"The claim fails where it misses 1 by more than {SLACK:g}, and holds where it meets 1 and nothing of it "
