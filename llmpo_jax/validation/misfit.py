@@ -236,9 +236,10 @@ def _drawing(table: pl.DataFrame) -> Drawing:
         panel.legend(loc="upper left")
         panel.set_ylim(-0.02, 1.3 * max(panel.get_ylim()[1], 0.1))
     caption = (
-        "A linear Bradley-Terry model whose pairs' logits are off by noise. Left: error rates of LLM-PO with the "
-        f"linear model and without, e-process rule; line: the level, {DELTA:g}. Right: how often Pearson's test at {MISFIT:g} "
-        "denies the linear model in as many comparisons as a run has in the mean. Bars: exact 95 % intervals."
+        "A linear Bradley-Terry model whose pairs' logits are off by one draw of noise each. Left: error rates of LLM-PO "
+        f"with the linear model and without, e-process rule; line: the level, {DELTA:g}. Right: how often Pearson's "
+        f"test at {MISFIT:g} denies the linear model in as many comparisons as a run has in the mean. Bars: exact 95 % "
+        "intervals."
     )
     return Drawing(figure, caption)
 

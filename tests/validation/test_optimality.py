@@ -9,6 +9,7 @@ import pytest
 
 from llmpo_jax import characteristic_time, models
 from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.protocol import SpaceName
 from llmpo_jax.theory.allocation import time_of
 from llmpo_jax.theory.divergence import half_divergence
 from llmpo_jax.theory.intervals import ratio_of_means
@@ -36,8 +37,8 @@ def test_limit_is_exact_where_the_form_is_right(second, field):
 
 
 def test_limit_has_the_error_that_correlated_levels_make():
-    # A random walk in L: the levels of a run share its past. 400 estimates of 64 runs each; the spread of a spread has a
-    # relative error of 1 / sqrt(2 x 400) = 3.5 %, and 25 % is 7 of these.
+    # A random walk in L: the levels of a run share its past. 400 estimates of 64 runs each; the spread of a spread has
+    # a relative error of 1 / sqrt(2 x 400) = 3.5 %, and 25 % is 7 of these.
     rng = np.random.default_rng(0)
     steps = np.diff(NATS, prepend=0.0)
     found = []
@@ -59,7 +60,11 @@ def test_limits_are_judged_by_what_both_forms_leave_open():
 
 
 def test_optimal_proportions_are_worth_the_characteristic_time_and_others_less():
-    for source, space in (("random-condorcet:8", "unstructured"), ("linear-bradley-terry:8,3,seed=1", "structured")):
+    cases: dict[str, SpaceName] = {
+        "random-condorcet:8": "unstructured",
+        "linear-bradley-terry:8,3,seed=1": "structured",
+    }
+    for source, space in cases.items():
         model, best = models.load(source).model, characteristic_time(source)
         assert time_of(model, best.proportions, space) == pytest.approx(best.time, rel=1e-4)
         assert time_of(model, np.ones((8, 8)), space) > best.time
