@@ -26,9 +26,6 @@ STOPS = (1e-2, 1e-5, 1e-10, 1e-25, LEAST)
 """Levels at whose stops proportions are looked at."""
 LOST = 0.3
 """Share of the efficiency that may be lost at the last stop: what was compared at the start still counts there."""
-COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78")
-"""Of instances, told apart by their markers, too."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def claim(scope: Scope, runs: Runs) -> Claim:
@@ -132,10 +129,7 @@ def _tied(proportions: np.ndarray) -> bool:
 def _drawing(rows: pl.DataFrame) -> Drawing:
     """Lost efficiency, and distance where it means something, against comparisons, both axes logarithmic."""
     names = rows["instance"].unique(maintain_order=True).to_list()
-    looks = {
-        name: {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)], "markersize": 3.4}
-        for index, name in enumerate(names)
-    }
+    looks = {name: places.look(index) for index, name in enumerate(names)}
     figure, panels = style.grid(1, 2, 2.3, above=0.4)
     titles = {"lost": "efficiency lost, 1 - T* / T(w)", "distance": "distance of w from w*, total variation"}
     for panel, (column, title) in zip(panels, titles.items(), strict=True):
@@ -149,11 +143,11 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
                 line[each].to_numpy() for each in ("comparisons", column, f"{column} low", f"{column} high")
             )
             panel.vlines(t, np.maximum(low, value / 10), high, color=looks[str(name)]["color"], linewidth=0.8)
-            panel.plot(t, value, linewidth=1.0, **looks[str(name)])
+            panel.plot(t, value, **looks[str(name)])
         for axis in (panel.xaxis, panel.yaxis):
             low, high = axis.get_view_interval()
             style.log_ticks(axis, float(low), float(high), 2.4 if axis is panel.xaxis else 1.8)
-    style.legend_above(figure, [style.handle(name, linewidth=1.0, **looks[name]) for name in names])
+    style.legend_above(figure, [style.handle(name, **looks[name]) for name in names])
     caption = (
         "How far the mean proportions w of LLM-PO's comparisons are from optimal ones when it stops at "
         f"{', '.join(f'{stop:g}' for stop in STOPS)}. Left: the share of its efficiency that sampling by w loses, zero "

@@ -15,7 +15,6 @@ from llmpo_jax.report.style import Drawing
 from llmpo_jax.theory.intervals import mean_interval
 from llmpo_jax.validation import claims, places
 from llmpo_jax.validation.claims import Check, Claim
-from llmpo_jax.validation.convergence import COLORS, MARKERS
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
 
@@ -67,7 +66,7 @@ def _series(scope: Scope) -> list[Series]:
         Series("policies K", {k: f"hidden-winner:{k}" for k in policies}),
         Series("dimension d", {d: f"linear-bradley-terry:8,{d},seed=1,scale=2" for d in dimensions}),
         Series(
-            "narrowness, 1 / standard deviation of the scores",
+            "narrowness, 1 / sd of the scores",
             {1 / spread: f"bradley-terry:16,spread={spread:g}" for spread in spreads},
         ),
     ]
@@ -126,19 +125,19 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     panels[0].set_ylabel("mean comparisons")
     for index, (grows, panel) in enumerate(zip(series, panels[1:], strict=True)):
         mine = rows.filter(pl.col("grows") == grows)
-        look = {"color": COLORS[index], "marker": MARKERS[index], "markersize": 3.4, "linewidth": 0.9}
+        look = places.look(index)
         value, bound, mean, low, high = (mine[name].to_numpy() for name in ("value", "bound", "mean", "low", "high"))
         panels[0].plot(bound, mean, **{**look, "linestyle": "none"})
         panel.axhline(1, color="0.2", linewidth=0.8)
         panel.axhline(FACTOR, color="0.2", linewidth=0.8, linestyle=":")
-        panel.vlines(value, low / bound, high / bound, color=COLORS[index], linewidth=0.8)
+        panel.vlines(value, low / bound, high / bound, color=look["color"], linewidth=0.8)
         panel.plot(value, mean / bound, **look)
         panel.set_ylim(0.8, FACTOR + 0.2)
         style.fixed_ticks(panel.xaxis, value.tolist(), [f"{each:g}" for each in value])
         name, _, unit = grows.partition(", ")
         panel.set_title(name)
         panel.set_xlabel(unit or name)
-    panels[1].set_ylabel("mean comparisons / (T* log(1/delta))")
+    panels[1].set_ylabel("mean / (T* log(1/delta))")
     for axis in (panels[0].xaxis, panels[0].yaxis):
         low, high = map(float, axis.get_view_interval())
         style.log_ticks(axis, low, high, 1.0)

@@ -19,7 +19,6 @@ from llmpo_jax.theory.intervals import clopper_pearson
 from llmpo_jax.theory.ranking import goodness_of_fit
 from llmpo_jax.validation import claims, places
 from llmpo_jax.validation.claims import Claim
-from llmpo_jax.validation.convergence import COLORS, MARKERS
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
 
@@ -234,16 +233,17 @@ def _drawing(table: pl.DataFrame) -> Drawing:
     for panel in (left, right):
         panel.set_xlabel("standard deviation of the noise, logits")
         panel.legend(loc="upper left")
-        panel.set_ylim(-0.02, 1.3 * max(panel.get_ylim()[1], 0.1))
+        panel.set_ylim(-0.02, 1.35)
+        panel.set_yticks(np.linspace(0, 1, 6))
     caption = (
-        "A linear Bradley-Terry model whose pairs' logits are off by one draw of noise each. Left: error rates of LLM-PO "
-        f"with the linear model and without, e-process rule; line: the level, {DELTA:g}. Right: how often Pearson's "
-        f"test at {MISFIT:g} denies the linear model in as many comparisons as a run has in the mean. Bars: exact 95 % "
-        "intervals."
+        "A linear Bradley-Terry model whose pairs' logits are off by one draw of noise each. Left: error rates of "
+        f"LLM-PO, e-process rule, with the linear model and without; line: the level, {DELTA:g}. Right: how often "
+        f"Pearson's test at {MISFIT:g} denies the linear model in as many comparisons as a run has in the mean. Bars: "
+        "exact 95 % intervals."
     )
     return Drawing(figure, caption)
 
 
 def _line(panel: Axes, index: int, label: str, x: pl.Series, y: pl.Series, low: pl.Series, high: pl.Series) -> None:
-    panel.vlines(x, low, high, color=COLORS[index], linewidth=0.8)
-    panel.plot(x, y, color=COLORS[index], marker=MARKERS[index], markersize=3.4, linewidth=0.9, label=label)
+    panel.vlines(x, low, high, color=places.look(index)["color"], linewidth=0.8)
+    panel.plot(x, y, label=label, **places.look(index))

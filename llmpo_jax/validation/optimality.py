@@ -110,9 +110,9 @@ def _cases(scope: Scope, assume: str) -> list[Case]:
     found += [Case(places.until(source, "llm-po", LEAST, scope), "own") for source in cheap if source not in sources]
     for source in cheap:
         for name in places.baselines(scope, assume):
-            cut = _CUT if name in _NEVER else 2_000_000
+            limit = _CUT if name in _NEVER else None
             share = "uniform" if name in UNIFORM else "own"
-            found.append(Case(places.until(source, name, LEAST, scope, cut), share))
+            found.append(Case(places.until(source, name, LEAST, scope, limit), share))
     return found
 
 
@@ -230,12 +230,16 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     compared = rows.filter(pl.col("instance").is_in(rows.filter(pl.col("sampler") != "llm-po")["instance"].implode()))
     panels = [("llm-po on every instance", ours, "instance")]
     panels += [(str(name), some, "sampler") for (name,), some in compared.group_by("instance", maintain_order=True)]
-    figure, axes = style.grid(1, len(panels), 2.4, above=0.4)
-    for panel, (title, some, by) in zip(axes, panels, strict=True):
+    figure, axes = style.grid(-(-len(panels) // 2), 2, 2.3, above=0.4)
+    for surplus in axes[len(panels) :]:
+        surplus.remove()
+    for panel, (title, some, by) in zip(axes, panels, strict=False):
         panel.set_title(title)
         panel.axhline(1, color="0.2", linewidth=0.8)
         for index, ((name,), line) in enumerate(some.group_by(by, maintain_order=True)):
-            look = style.sampler_styles([str(name)])[str(name)].line() if by == "sampler" else _plain(index, str(name))
+            look = {**places.look(index), "label": name}
+            if by == "sampler":
+                look = style.sampler_styles([str(name)])[str(name)].line()
             nats = -np.log10(line["delta"].to_numpy())
             whole = line["censored"].to_numpy() == 0
             mean, low, high = (line[column].to_numpy() for column in ("multiple", "low", "high"))
@@ -253,7 +257,7 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
         style.log_ticks(panel.yaxis, 1, 1.2 * high, 1.6)
         style.fixed_ticks(panel.xaxis, [1, 3, 10, 50], ["0.1", "1e-3", "1e-10", "1e-50"])
         panel.set_xlabel("level delta")
-    axes[0].set_ylabel("mean comparisons / (T* log(1/delta))")
+        panel.set_ylabel("mean / (T* log(1/delta))")
     samplers = compared["sampler"].unique(maintain_order=True).to_list()
     style.legend_above(figure, style.sampler_handles(samplers))
     caption = (
@@ -263,8 +267,3 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
         f"{rows['replications'].max():,} replications."
     )
     return Drawing(figure, caption)
-
-
-def _plain(index: int, label: str) -> dict:
-    look = style.sampler_styles([f"instance {number}" for number in range(index + 1)])[f"instance {index}"]
-    return look.line(label=label)

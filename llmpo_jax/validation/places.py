@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from llmpo_jax.validation.runs import Run
 from llmpo_jax.validation.scope import Scope
@@ -19,6 +20,8 @@ OPTIMALITY: Mapping[str, tuple[str, ...]] = {
 """Instances of either space."""
 CHEAP = {"unstructured": "hidden-winner:16", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
 """One on which baselines can be followed to the smallest level."""
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
 UNIFORM = ("round-robin", "random-pair")
 """Samplers that compare all pairs equally often."""
 
@@ -51,6 +54,13 @@ def baselines(scope: Scope, assume: str) -> tuple[str, ...]:
     return scope.baselines(assume)
 
 
-def until(source: str, sampler: str, last: float, scope: Scope, limit: int = 2_000_000) -> Run:
+def until(source: str, sampler: str, last: float, scope: Scope, limit: int | None = None) -> Run:
     """A sampler on an instance with the proven rule, stopped at levels down to `last`."""
+    limit = limit or scope.replications(200_000, 5_000_000)
     return Run(source, sampler, "e-process", levels(last), (), replications(scope), limit)
+
+
+def look(index: int) -> dict[str, Any]:
+    """Keywords of the line of an instance, or of whatever is no sampler, in a figure."""
+    index %= len(_COLORS)
+    return {"color": _COLORS[index], "marker": _MARKERS[index], "markersize": 3.4, "linewidth": 1.0}
