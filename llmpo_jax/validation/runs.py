@@ -85,6 +85,7 @@ class Runs:
         self._seed = seed
         self._progress = progress
         self._results: dict[tuple[str, int, int], Result] = {}
+        self._turns: dict[tuple[str, int, int], threading.Lock] = {}
         self._lock = threading.Lock()
 
     @property
@@ -94,10 +95,11 @@ class Runs:
     def one(self, run: Run) -> Result:
         """The outcome of a run."""
         key = (run.label, run.first, run.replications)
-        if key not in self._results:
-            found = self._run(run)
-            with self._lock:
-                self._results[key] = found
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:  # one that is asked for twice at the same time is run once
+            if key not in self._results:
+                self._results[key] = self._run(run)
         return self._results[key]
 
     def all(self, runs: Sequence[Run]) -> list[Result]:
