@@ -92,8 +92,8 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         null=(
             "E[tau] / (T(w) log(1 / delta)) tends to 1, where w are the limiting proportions: optimal ones for "
             "unstructured LLM-PO, equal ones for round-robin and random-pair, for others those of the comparisons "
-            f"between the stops at {MIDDLE:g} and {LEAST:g}. Structured LLM-PO is among the latter: it follows Fisher's "
-            "form of the program with a smoothed minimum, whose optimum is another one. The limit is extrapolated by "
+            f"between the stops at {MIDDLE:g} and {LEAST:g}. Structured LLM-PO is among the latter: it follows "
+            "Fisher's form of the program with a smoothed minimum, whose optimum is another one. The limit is extrapolated by "
             "regressing mean stopping times at levels from "
             f"{levels(LEAST)[SKIPPED]:.1g} to {LEAST:g} on L = log(1 / delta), a second-order term, and 1. Its form "
             "is not known; the interval spans the fits with log(L) and with sqrt(L), each with its error by chance. "
