@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
 import sys
 import time
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from llmpo_jax import Result, models
 from llmpo_jax.machine import cores
+from llmpo_jax.theory.intervals import ratio_of_means
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared" / "data"
@@ -54,24 +54,11 @@ def show(title: str, rows: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
-def ratio_of_means(baseline: Result, ours: Result, index: int) -> tuple[float, float, float]:
-    """Ratio of what is spent in the mean until the stop at a level, with its interval at 95 %: the delta method on its
-    logarithm.
-
-    Runs are paired by their number: both results come from the same seeds.
-    """
-    theirs, own = baseline.spent(index), ours.spent(index)
-    ratio = float(theirs.mean() / own.mean())
-    difference = theirs / theirs.mean() - own / own.mean()
-    spread = math.exp(1.96 * float(difference.std(ddof=1)) / math.sqrt(len(difference)))
-    return ratio, ratio / spread, ratio * spread
-
-
 def multiples(instance: str, result: Result, ours: Result) -> list[dict[str, Any]]:
     """A row for each level: what a sampler spends until the stop, also as a multiple of what `llm-po` does (`ours`)."""
     rows = []
     for index, level in enumerate(result.summary()):
-        ratio, low, high = ratio_of_means(result, ours, index)
+        ratio, low, high = ratio_of_means(result.spent(index), ours.spent(index))
         rows.append(
             {
                 "instance": instance,

@@ -25,7 +25,7 @@ from llmpo_jax.protocol import Sampler
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.samplers.structured import STRUCTURED_SAMPLERS
 from llmpo_jax.theory.divergence import confidence_divergence
-from llmpo_jax.theory.intervals import mean_interval
+from llmpo_jax.theory.intervals import mean_interval, ratio_of_means
 
 DEAREST = 30
 MOST_TIES = 0.9
@@ -96,7 +96,7 @@ def rows(name: str, what: str, replications: int) -> list[dict]:
     found = []
     for index, delta in enumerate(DELTAS):
         both = [mean_interval(result.spent(index), 0.95) for result in (told, blind)]
-        share, low, high = common.ratio_of_means(told, blind, index)
+        share, low, high = ratio_of_means(told.spent(index), blind.spent(index))
         found.append(
             {
                 "instance": name,

@@ -19,12 +19,11 @@ from typing import Any
 
 import common
 import numpy as np
-from common import ratio_of_means
 from scipy import stats
 
 from llmpo_jax import LinearBradleyTerry, Tabular, simulate
 from llmpo_jax.protocol import Existence, SpaceName
-from llmpo_jax.theory.intervals import clopper_pearson, mean_interval
+from llmpo_jax.theory.intervals import clopper_pearson, mean_interval, ratio_of_means
 
 PEERS = json.loads((common.HERE / "published.json").read_text())
 DELTA = PEERS["delta"]
@@ -138,7 +137,11 @@ def linear(instance: dict[str, Any], quick: bool) -> list[dict]:
     for procedure, result in found.items():
         (level,) = result.summary()
         interval = (level.mean, level.mean_low, level.mean_high)
-        times = (ratio_of_means(result, ours, 0) if result is not ours else (1.0, 1.0, 1.0)) if whole else UNKNOWN
+        times = (
+            (ratio_of_means(result.spent(0), ours.spent(0)) if result is not ours else (1.0, 1.0, 1.0))
+            if whole
+            else UNKNOWN
+        )
         rows.append(row(name, procedure, level.replications, level.errors, level.censored, interval, times))
     return rows
 

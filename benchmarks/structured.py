@@ -31,7 +31,6 @@ from common import DATA
 from llmpo_jax import (
     LinearBradleyTerry,
     Result,
-    Tabular,
     characteristic_time,
     fit_linear_bradley_terry,
     simulate,
@@ -43,6 +42,7 @@ from llmpo_jax.protocol import SpaceName
 from llmpo_jax.spaces import STRUCTURED, SamplerName, StoppingName
 from llmpo_jax.theory.bounds import over_space
 from llmpo_jax.theory.intervals import clopper_pearson
+from llmpo_jax.validation import misfit
 
 DELTAS = (0.1, 0.05, 0.01, 1e-10)
 INSTANCES = (*(f"linear-bradley-terry:32,8,seed={seed}" for seed in (2, 10, 12)), "linear-embedded:32,8,seed=6")
@@ -197,11 +197,8 @@ def spaces(replications: int) -> list[dict]:
     """The linear model assumed or not, where it holds and where it is wrong: each logit off by noise."""
     rows = []
     model = linear("linear-bradley-terry:12,4,seed=3")
-    rng = np.random.default_rng(0)
     for noise in (0.0, 0.1, 0.2):
-        mu = np.asarray(win_probabilities(model))
-        upper = np.triu(np.log(mu / (1 - mu)) + noise * rng.normal(size=mu.shape), 1)
-        bent = Tabular(1 / (1 + np.exp(-(upper - upper.T))))
+        bent = misfit.bent(model, noise, np.random.default_rng(0))
         assumptions: list[tuple[SpaceName, Any]] = [("unstructured", None), ("structured", model.features)]
         for assume, features in assumptions:
             result = simulate(

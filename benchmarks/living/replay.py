@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from common import ratio_of_means
 
 from llmpo_jax import Result, simulate
 from llmpo_jax.protocol import SpaceName
-from llmpo_jax.theory.intervals import clopper_pearson
+from llmpo_jax.theory.intervals import clopper_pearson, ratio_of_means
 
 from .outcomes import design, gaps, model, shares
 
@@ -57,7 +56,7 @@ def _selection(result: Result) -> list[dict]:
 
 def _stopping(result: Result, ours: Result, decided: np.ndarray) -> dict:
     level = result.summary()[0]
-    ratio, low, high = ratio_of_means(result, ours, 0)
+    ratio, low, high = ratio_of_means(result.spent(0), ours.spent(0))
     compared = np.triu(result.counts, 1)
     # Of pairs that are decided at all: the replay draws a coin for the others, which a real run would ask in vain.
     asked = np.divide(compared, decided, out=np.zeros_like(compared), where=decided > 0).sum()

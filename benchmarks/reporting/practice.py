@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from . import text
 from .text import Row
@@ -18,7 +18,7 @@ def _replay() -> str:
     by = {(row["task"], row["sampler"]): row for row in found}
     tasks = text.distinct(found, "task")
 
-    def cells(task: str) -> Iterable[str]:
+    def cells(task: str) -> Iterator[str]:
         own = by[task, "llm-po"]
         yield task
         yield text.interval(own["decided"], own["low"], own["high"])
@@ -48,7 +48,7 @@ delta = 0.05 with `e-process`, {found[0]["replications"]:,} replications, 95 % i
 multiple of
 it; "at least" where runs were cut at 20,000), most comparisons being ties, since both are right or both wrong:
 
-{text.table(header, map(cells, tasks))}
+{text.table(header, (list(cells(task)) for task in tasks))}
 
 `llm-po` errs in at most {errors} of {found[0]["replications"]:,} runs. With the factors as features the structured
 space takes,
@@ -94,7 +94,7 @@ def _in_flight() -> str:
     found = text.rows("in_flight_cost")
     by = {(row["source"], row["in flight"], row["pending"]): row for row in found}
 
-    def cells(source: str) -> Iterable[str]:
+    def cells(source: str) -> Iterator[str]:
         alone = by[source, 1, "believed"]
         yield text.instance(source.removesuffix(".csv"))
         yield f"{alone['asked']:,.0f}"
@@ -114,7 +114,7 @@ Waiting costs comparisons. Asked until the winner is proven at delta = 0.1, as a
 benchmarks/in_flight.py`, verdicts
 return after exponential times):
 
-{text.table(header, map(cells, text.distinct(found, "source")))}
+{text.table(header, (list(cells(source)) for source in text.distinct(found, "source")))}
 
 With wins ten times as slow as losses and delta = 0.1, {late["in ask order", 8]} of
 {text.rows("in_flight_errors")[0]["runs"]:,} runs refute

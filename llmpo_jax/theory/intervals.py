@@ -1,4 +1,4 @@
-"""Confidence intervals of simulated quantities: error rates (exact) and means (asymptotic)."""
+"""Confidence intervals of simulated quantities: error rates (exact), means and their ratios (asymptotic)."""
 
 from __future__ import annotations
 
@@ -58,3 +58,23 @@ def mean_interval(samples: np.ndarray, level: float = 0.95) -> tuple[float, floa
     quantile = special.stdtrit(samples.size - 1, (1 + level) / 2)
     half_width = float(quantile * samples.std(ddof=1) / math.sqrt(samples.size))
     return mean, mean - half_width, mean + half_width
+
+
+def ratio_of_means(theirs: np.ndarray, own: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Ratio of two means of positive samples and its interval, `(ratio, low, high)`: the delta method on its logarithm.
+
+    Asymptotic, as `mean_interval`. Samples are paired: what the two of a pair have in common cancels.
+
+    Args:
+      theirs, own: [n], n >= 2, positive, entry for entry from the same seeds.
+      level: in (0, 1).
+
+    Raises:
+      ValueError: samples that are not two such arrays of one length, or level outside (0, 1).
+    """
+    theirs, own = np.asarray(theirs, np.float64), np.asarray(own, np.float64)
+    if theirs.shape != own.shape:
+        raise ValueError(f"theirs has shape {theirs.shape}, expected {own.shape} as own has, pair by pair")
+    ratio = mean_interval(theirs, level)[0] / mean_interval(own, level)[0]
+    _, low, high = mean_interval(theirs / theirs.mean() - own / own.mean(), level)
+    return ratio, ratio * math.exp(low), ratio * math.exp(high)

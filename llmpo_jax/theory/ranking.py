@@ -116,7 +116,7 @@ def ranking(
         high=high,
         best=1 + ahead.sum(axis=0),
         worst=1 + together.sum(axis=1) - ahead.sum(axis=1),
-        fit=_fit(counts, wins, strength, k - unknown),
+        fit=goodness_of_fit(counts, wins, strength, k - unknown),
     )
 
 
@@ -247,8 +247,13 @@ def _end(
     return np.where(open_, rate, expit(logit(middle) + shift))
 
 
-def _fit(counts: np.ndarray, wins: np.ndarray, strength: np.ndarray, parameters: int) -> Fit | None:
-    """How well the pairs agree with the strengths."""
+def goodness_of_fit(counts: np.ndarray, wins: np.ndarray, strength: np.ndarray, parameters: int) -> Fit | None:
+    """How well the pairs agree with fitted strengths: Pearson's test, None where too few pairs speak about it.
+
+    Args:
+        counts: [K, K], comparisons, symmetric. wins: [K, K], those that i won of j.
+        strength: [K], logits. parameters: how many of them were fitted.
+    """
     first, second = np.nonzero(np.triu(counts, 1))
     n, chance = counts[first, second], expit(strength[first] - strength[second])
     many = n * np.minimum(chance, 1 - chance) >= EXPECTED

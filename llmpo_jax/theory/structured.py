@@ -158,6 +158,31 @@ def solve_all(
     ]
 
 
+def least(instance: Instance, weights: np.ndarray) -> float:
+    """`min_k f_k(w)` in the exact form, certified from below as `StructuredTime.certified` is, whatever the weights.
+
+    Args:
+        weights: [P], how the comparisons (with costs, the cost) are shared.
+
+    Raises:
+        ValueError: as `solve`.
+    """
+    made, _ = program.make(instance)
+    with settings():
+        return float(_least()(made, np.asarray(weights, np.float64)))
+
+
+@functools.cache
+def _least() -> Callable[[Program, np.ndarray], jax.Array]:
+    def found(instance: Program, weights: jax.Array) -> jax.Array:
+        cost, pairs, rivals = alternatives.EXACT, instance.pairs, instance.rivals
+        decided, start = weights * pairs.worth, rivals.feasible(jnp.zeros_like(rivals.contrasts))
+        shifts = alternatives.nearest(cost, pairs, decided, rivals, start).shifts
+        return alternatives.least(cost, pairs, decided, rivals, shifts).min() * (1 - instance.rounding)
+
+    return jax.jit(found, compiler_options=quick_to_compile())
+
+
 def _result(
     solution: Solution, winner: int, costs: np.ndarray | None, form: str, regularisation: float, tolerance: float
 ) -> StructuredTime:

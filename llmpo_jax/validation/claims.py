@@ -118,9 +118,12 @@ def _trials(rate: float, delta: float, tests: int) -> int | None:
     return None
 
 
-def quantile(tests: int, alarm: float = FALSE_ALARM) -> float:
-    """Standard errors to each side of a normal estimate, for `tests` intervals together at 1 - `alarm`."""
-    return float(special.ndtri(1 - alarm / (2 * tests)))
+def quantile(tests: int, freedom: int, alarm: float = FALSE_ALARM) -> float:
+    """Standard errors to each side of a normal estimate, for `tests` intervals together at 1 - `alarm`.
+
+    Student's, of so many degrees of freedom of the standard error.
+    """
+    return float(-special.stdtrit(freedom, alarm / (2 * tests)))
 
 
 def within(
@@ -133,6 +136,7 @@ def within(
     tests: int,
     asserted: bool = True,
     expected: str | None = None,
+    freedom: int | None = None,
 ) -> Check:
     """Whether a quantity with an asymptotically normal estimate lies between `least` and `most` (either infinite).
 
@@ -140,8 +144,9 @@ def within(
         error: the standard error.
         tests: number of such tests in the claim.
         expected: what the null says, where it is not "least to most".
+        freedom: degrees of freedom of the standard error, where they are not `replications` less 1.
     """
-    half = quantile(tests) * error
+    half = quantile(tests, freedom or replications - 1) * error
     low, high = estimate - half, estimate + half
     if low > most or high < least:
         verdict: Verdict = "fails"

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from llmpo_jax.engine.chunks import Identity
 from llmpo_jax.engine.preparation import Settings, prepare
 from llmpo_jax.engine.result import Result
@@ -32,6 +34,7 @@ class Run:
 
     Attributes:
         model: a source such as "bradley-terry:16", or a model.
+        features: [K, d], for a structured procedure on a model that has none.
         name: of the model, where it is no source.
         procedure: of sampler and stopping rule together, where one of them is no registered name.
     """
@@ -45,6 +48,7 @@ class Run:
     max_comparisons: int = 1_000_000
     existence: Existence = "assumed"
     assume: str | None = None
+    features: np.ndarray | None = None
     first: int = 0
     name: str | None = None
     procedure: str | None = None
@@ -83,6 +87,7 @@ class Runs:
         self._seed = seed
         self._progress = progress
         self._results: dict[tuple[str, int, int], Result] = {}
+        self._turns: dict[tuple[str, int, int], threading.Lock] = {}
         self._lock = threading.Lock()
 
     @property
@@ -92,10 +97,11 @@ class Runs:
     def one(self, run: Run) -> Result:
         """The outcome of a run."""
         key = (run.label, run.first, run.replications)
-        if key not in self._results:
-            found = self._run(run)
-            with self._lock:
-                self._results[key] = found
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:  # one that is asked for twice at the same time is run once
+            if key not in self._results:
+                self._results[key] = self._run(run)
         return self._results[key]
 
     def all(self, runs: Sequence[Run]) -> list[Result]:
@@ -108,7 +114,7 @@ class Runs:
 
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
-        prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume)
+        prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume, run.features)
         end = run.first + run.replications
         blocks = [range(start, min(start + _CHUNK, end)) for start in range(run.first, end, _CHUNK)]
         identities = self._identities(run, prepared.model, blocks)
@@ -122,7 +128,8 @@ class Runs:
     def _identities(self, run: Run, model: PreferenceModel, blocks: Sequence[range]) -> list[Identity]:
         """What is kept of a run, block by block."""
         # What the win rates are is part of it: a file, or an instance of the user's, may have changed.
-        rates = hashlib.sha256(host_probabilities(model).tobytes()).hexdigest()
+        known = b"" if run.features is None else run.features.tobytes()
+        rates = hashlib.sha256(host_probabilities(model).tobytes() + known).hexdigest()
         study = {**self._asked, "run": run.label, "rates": rates}
         digest = hashlib.sha256(run.label.encode()).hexdigest()[:8]
         name = f"{run.source}__{digest}"[-80:]

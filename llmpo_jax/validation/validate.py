@@ -8,7 +8,19 @@ from typing import NamedTuple
 
 from llmpo_jax.engine.facts import file_facts, machine_facts
 from llmpo_jax.engine.storage import StudyFolder
-from llmpo_jax.validation import budgets, certificate, closed_form, defects, errors, settlement
+from llmpo_jax.validation import (
+    budgets,
+    certificate,
+    closed_form,
+    comparison,
+    convergence,
+    defects,
+    errors,
+    growth,
+    misfit,
+    optimality,
+    settlement,
+)
 from llmpo_jax.validation.claims import Claim, Draw, failed
 from llmpo_jax.validation.defects import Defect
 from llmpo_jax.validation.runs import Runs
@@ -18,11 +30,24 @@ CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {
     "C1": closed_form.claim,
     "C2": certificate.claim,
     "C3": errors.claim,
+    "C4": optimality.claim,
+    "C5": convergence.claim,
+    "C6": comparison.claim,
+    "C7": growth.claim,
+    "C8": misfit.claim,
     "C9": budgets.claim,
     "C10": settlement.claim,
 }
 """By number, in the order in which they are checked."""
-DRAWINGS: Mapping[str, Mapping[str, Draw]] = {"C3": errors.DRAWINGS, "C9": budgets.DRAWINGS}
+DRAWINGS: Mapping[str, Mapping[str, Draw]] = {
+    "C3": errors.DRAWINGS,
+    "C4": optimality.DRAWINGS,
+    "C5": convergence.DRAWINGS,
+    "C6": comparison.DRAWINGS,
+    "C7": growth.DRAWINGS,
+    "C8": misfit.DRAWINGS,
+    "C9": budgets.DRAWINGS,
+}
 """Of each claim that has figures its `Claim.drawings`, for `llmpo-jax figures`, which has the tables alone."""
 PLANTED = "planted defects"
 

@@ -1,0 +1,66 @@
+"""Where stopping times are tested: levels and instances with as many programs in common as possible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from llmpo_jax.validation.runs import Run
+from llmpo_jax.validation.scope import Scope
+
+LEAST = 1e-50
+"""The smallest level."""
+LEVELS = 8
+"""Of every run: the number is part of the compiled program, the levels are not."""
+OPTIMALITY: Mapping[str, tuple[str, ...]] = {
+    "unstructured": ("hidden-winner:16", "bradley-terry:16", "cyclic:16", "random-condorcet:16"),
+    "structured": ("linear-bradley-terry:8,3,seed=1",),
+}
+"""Instances of either space."""
+CHEAP = {"unstructured": "hidden-winner:16", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
+"""One on which baselines can be followed to the smallest level."""
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+UNIFORM = ("round-robin", "random-pair")
+"""Samplers that compare all pairs equally often."""
+
+
+def levels(last: float, first: float = 0.1) -> tuple[float, ...]:
+    """`LEVELS` error levels from `first` to `last`, the logarithms in equal ratios."""
+    step = (math.log(last) / math.log(first)) ** (1 / (LEVELS - 1))
+    return (*(math.exp(math.log(first) * step**index) for index in range(LEVELS - 1)), last)
+
+
+def replications(scope: Scope) -> int:
+    """Of each run; on two cores programs are the same up to 135."""
+    return scope.replications(128, 2_000)
+
+
+def instances(scope: Scope, assume: str) -> tuple[str, ...]:
+    """The user's instances, or those of `OPTIMALITY`."""
+    return scope.instances(assume) if scope.sources else OPTIMALITY[assume]
+
+
+def cheap(scope: Scope, assume: str) -> tuple[str, ...]:
+    """Where baselines are followed to the smallest level: the user's instances, or `CHEAP`."""
+    return scope.instances(assume) if scope.sources else (CHEAP[assume],)
+
+
+def baselines(scope: Scope, assume: str) -> tuple[str, ...]:
+    """Whom LLM-PO is compared with. Structured samplers take long to compile: a quick validation has one of them."""
+    if scope.quick and assume == "structured":
+        return tuple(name for name in scope.baselines(assume) if name == "round-robin" or name in scope.samplers)
+    return scope.baselines(assume)
+
+
+def until(source: str, sampler: str, last: float, scope: Scope, limit: int | None = None) -> Run:
+    """A sampler on an instance with the proven rule, stopped at levels down to `last`."""
+    limit = limit or scope.replications(200_000, 5_000_000)
+    return Run(source, sampler, "e-process", levels(last), (), replications(scope), limit)
+
+
+def look(index: int) -> dict[str, Any]:
+    """Keywords of the line of an instance, or of whatever is no sampler, in a figure."""
+    index %= len(_COLORS)
+    return {"color": _COLORS[index], "marker": _MARKERS[index], "markersize": 3.4, "linewidth": 1.0}
