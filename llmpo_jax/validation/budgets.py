@@ -14,7 +14,7 @@ from llmpo_jax.report import style
 from llmpo_jax.report.style import Drawing
 from llmpo_jax.spaces import SPACES, space
 from llmpo_jax.theory.intervals import clopper_pearson
-from llmpo_jax.validation import claims
+from llmpo_jax.validation import claims, places
 from llmpo_jax.validation.claims import Check, Claim
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
@@ -22,6 +22,11 @@ from llmpo_jax.validation.scope import Scope
 _BUDGETS = (50, 100, 200, 400, 800, 1600, 3200)
 _TOLD = (50, 200, 800)
 """Of methods that are told their budget, which run once for each."""
+_QUICK = {
+    "unstructured": ("bradley-terry:16", "random-condorcet:16"),
+    "structured": places.OPTIMALITY["structured"],
+}
+"""Instances of a shape, which need one compilation."""
 _BEHIND = 0.05
 """Probability of correct selection by which LLM-PO may lie behind a baseline at the largest budget."""
 
@@ -47,8 +52,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
 
 
 def _runs(scope: Scope, assume: str) -> list[Run]:
-    replications = scope.replications(256 if assume == "unstructured" else 64, 2_000)
-    samplers = ["llm-po", *scope.baselines(assume)]
+    samplers = ["llm-po", *places.baselines(scope, assume)]
     if not scope.quick:
         further = ("llm-po-budget", "sequential-halving")
         samplers += [name for name in further if name in space(assume).samplers.names()]
@@ -57,21 +61,13 @@ def _runs(scope: Scope, assume: str) -> list[Run]:
             source,
             sampler,
             budgets=_TOLD if space(assume).samplers.get(sampler).told else _BUDGETS,
-            replications=replications,
+            replications=scope.replications(256, 2_048),
             max_comparisons=_BUDGETS[-1],
             assume=assume,
         )
-        for source in _sources(scope, assume)
+        for source in (_QUICK[assume] if scope.quick and not scope.sources else scope.instances(assume))
         for sampler in samplers
     ]
-
-
-def _sources(scope: Scope, assume: str) -> tuple[str, ...]:
-    """In a quick validation two instances of one shape, which need one compilation."""
-    found = scope.instances(assume)
-    if not scope.quick or scope.sources or assume == "structured":
-        return found
-    return ("bradley-terry:16", "random-condorcet:16")
 
 
 def checked(asked: Sequence[Run], results: Sequence[Result]) -> list[Check]:
@@ -115,7 +111,7 @@ def _rows(run: Run, result: Result) -> list[dict]:
     return rows
 
 
-def drawing(table: pl.DataFrame) -> Drawing:
+def _drawing(table: pl.DataFrame) -> Drawing:
     """A panel for each instance, a line for each sampler."""
     sources = table["instance"].unique(maintain_order=True).to_list()
     samplers = table["sampler"].unique(maintain_order=True).to_list()
@@ -153,4 +149,4 @@ def _panel(panel: Axes, rows: pl.DataFrame, samplers: Sequence[str]) -> None:
     panel.grid()
 
 
-DRAWINGS = {"budgets": drawing}
+DRAWINGS: dict[str, claims.Draw] = {"budgets": _drawing}

@@ -31,7 +31,7 @@ from llmpo_jax.validation.scope import Scope
 
 _SOUND = UNSTRUCTURED.stopping.get("e-process")
 _STYLISED = UNSTRUCTURED.stopping.get("stylised")
-_REPLICATIONS, _MANY, _FEW = 512, 4096, 32
+_REPLICATIONS, _MANY, _FEW = 512, 4096, 16
 _BIAS = 0.05
 """Of the biased draw: the policy with the higher number wins so much more often."""
 _EARLY = 16
@@ -179,7 +179,7 @@ def _through_efficiency(
     """A procedure through the multiple of T* log(1 / delta) at delta = 1e-10, of which its sound form needs less."""
 
     def checks(scope: Scope, runs: Runs) -> list[Check]:
-        run = Run(source, sampler, rule, (1e-10,), (), _FEW, LIMIT * 10, procedure=name)
+        run = Run(source, sampler, rule, (1e-10,), (), _FEW, LIMIT * 8, procedure=name)
         found = runs.one(run)
         assert found.time is not None
         multiple = found.spent(0) / (found.time * 10 * math.log(10))
