@@ -35,7 +35,7 @@ class _Size(NamedTuple):
 
 _QUICK = {"unstructured": _Size(1280, 5_000), "structured": _Size(256, 3_000)}
 _FULL = _Size(20_480, 30_000)
-_QUICK_HOSTILE = {"unstructured": _Size(5120, LIMIT), "structured": _Size(512, LIMIT // 3)}
+_QUICK_HOSTILE = {"unstructured": _Size(5120, LIMIT // 3), "structured": _Size(512, LIMIT // 3)}
 """As many as it takes to tell rates just below the largest levels from these."""
 _QUICK_MODELS = ("near tie", "usurper", "hidden winner", "tie, outliers", "near duplicates, 1e-3", "killer")
 """Of the hostile instances, those that bring most errors out, in both spaces."""
