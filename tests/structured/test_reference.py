@@ -15,12 +15,14 @@ import pytest
 from llmpo_jax import models
 from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Procedure, refresh, start, step
+from llmpo_jax.machine import quick_to_compile
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler
 from llmpo_jax.spaces import STRUCTURED
 from llmpo_jax.theory import linear
 from tests.structured import reference
 
 STEPS = 480
+quickly = functools.partial(jax.jit, compiler_options=quick_to_compile())
 MODEL = models.instances.make("linear-bradley-terry", 6, 1, dimension=3, scale=2.0)
 KNOWN = models.identify_features(MODEL)
 
@@ -39,7 +41,7 @@ def product(stopping: str, jit: bool = True, steps: int = STEPS):
     from llmpo_jax.engine.replication import identify
 
     rep = start(procedure, plan, identify(6, plan.root, jnp.asarray(0, jnp.int32)), jnp.asarray(False))
-    wrap = jax.jit if jit else (lambda f: f)
+    wrap = quickly if jit else (lambda f: f)
     one = wrap(lambda rep, bits, key: step(procedure, plan, rep, bits, key))
     due = wrap(lambda rep: refresh(procedure, plan, rep))
     trace = []
@@ -89,16 +91,16 @@ def follow(sampler: Sampler, run: reference.Run) -> Iterator[tuple[Any, LinearSt
     problem = dataclasses.replace(problem, design=linear.make_design(KNOWN.coordinates, dtype=jnp.float64))
     nothing = jnp.zeros(6)
 
-    @jax.jit
+    @quickly
     def choose(statistics, state):
         return sampler.select(problem, None, statistics, nothing, state)[:2]
 
-    @jax.jit
+    @quickly
     def due(statistics, state):
         statistics = linear.refresh(problem, statistics)
         return statistics, state if sampler.refresh is None else sampler.refresh(problem, statistics, state)
 
-    observe = jax.jit(lambda *comparison: linear.observe(problem, comparison[0], linear.judged(*comparison)))
+    observe = quickly(lambda *comparison: linear.observe(problem, comparison[0], linear.judged(*comparison)))
     statistics, state = linear.nothing_yet(problem), sampler.init(problem)
     mu, rng = models.host_probabilities(MODEL), np.random.default_rng(0)
     for t in range(1, STEPS + 1):
@@ -132,7 +134,7 @@ def test_the_phases_are_the_same() -> None:
 
 
 def test_without_jit_it_is_the_same() -> None:
-    steps = 24
+    steps = 10  # of which one is followed by a refresh, after which bets go on
     for mine, other in zip(product("e-process", jit=False, steps=steps), product("e-process"), strict=False):
         assert mine[:3] == other[:3]
         np.testing.assert_allclose(mine[4].peak, other[4].peak, rtol=1e-9, atol=1e-12)
