@@ -47,18 +47,19 @@ def outcome(space: str) -> list[Any]:
     return [jax.local_device_count(), *(each.tolist() for each in found)]
 
 
-@pytest.mark.parametrize(("devices", "space"), [(4, "unstructured"), (2, "structured")])
-def test_devices(devices: int, space: str) -> None:
+def test_devices() -> None:
     """The lanes split over several devices (here of the host) give what one device gives, bit for bit."""
-    code = f"import json; from tests.engine.test_machines import outcome; print(json.dumps(outcome({space!r})))"
-    environment = {**ENVIRONMENT, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    spaces = ("unstructured", "structured")
+    code = "import json; from tests.engine.test_machines import outcome; "
+    code += f"print(json.dumps([outcome(space) for space in {spaces}]))"
+    environment = {**ENVIRONMENT, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=200)
-    number, *split = json.loads(done.stdout)
-    one, *whole = outcome(space)
-    assert (number, one) == (devices, 1)
-    assert split == whole
-    assert len({tuple(times) for times in whole[0]}) > 25, "equality of constants would prove nothing"
+    for space, (number, *split) in zip(spaces, json.loads(done.stdout), strict=True):
+        one, *whole = outcome(space)
+        assert (number, one) == (4, 1)
+        assert split == whole
+        assert len({tuple(times) for times in whole[0]}) > 25, "equality of constants would prove nothing"
 
 
 # Chunks.
@@ -102,11 +103,6 @@ def start(*arguments: str, code: str = "", environment: dict[str, str] | None = 
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     place = {**ENVIRONMENT, **(environment or {})}
     return subprocess.Popen([sys.executable, "-c", script, *arguments], env=place, **pipes)
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    output = process.communicate(timeout=200)
-    assert process.returncode == 0, output
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -191,11 +187,19 @@ LONG = (*LONG, "--delta", "1e-8", "--budgets", "50", "--replications", "480", "-
 LONG_CHUNKS = 2 * 480 // 8
 
 
+def complete(*arguments: str) -> None:
+    """The long study in this process, with small chunks: what is not to be killed needs no process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "chunk_size", lambda: 8)
+        patch.setattr(workers, "layout", lambda replications: (2, 16))
+        cli.main([*LONG, *arguments])
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The tables of the long study."""
     path = tmp_path_factory.mktemp("undisturbed")
-    finish(start(*LONG, str(path), code=SMALL_CHUNKS))
+    complete(str(path))
     return tables(path / "x")
 
 
@@ -208,7 +212,7 @@ def wait_for(chunks: Path, number: int) -> None:
 
 
 def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
-    """SIGKILL in the middle of writing, then three times at a random moment, each time resumed: in the end the tables
+    """SIGKILL in the middle of writing, then twice at a random moment, each time resumed: in the end the tables
     are those of an undisturbed run, and what was finished was never run again."""
     chunks = tmp_path / "killed" / "x" / "chunks"
     process = start(*LONG, str(tmp_path / "killed"), code=DYING)
@@ -217,7 +221,7 @@ def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> 
     kept = {file.name: file.stat().st_mtime_ns for file in chunks.glob("*.npz")}
     assert len(kept) == 2
     moments = random.Random(0)
-    for _ in range(3):
+    for _ in range(2):
         process = start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS)
         wait_for(chunks, len(kept) + moments.randrange(20))
         time.sleep(moments.uniform(0, 0.05))
@@ -227,7 +231,7 @@ def test_killed_at_any_moment(tmp_path: Path, undisturbed: dict[str, bytes]) -> 
         assert kept.items() <= now.items(), "a finished chunk was run again"
         kept = now
     assert 10 < len(kept) < LONG_CHUNKS, "the kills came before or after the run"
-    finish(start(*LONG, str(tmp_path / "killed"), "--resume", code=SMALL_CHUNKS))
+    complete(str(tmp_path / "killed"), "--resume")
     assert tables(tmp_path / "killed" / "x") == undisturbed
 
 
@@ -288,6 +292,6 @@ def test_interrupted(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
     assert process.returncode == 130
     assert not (tmp_path / "study" / "x" / "table.parquet").exists()
     assert "--resume goes on" in output
-    finish(start(*LONG, str(tmp_path / "study"), "--resume", code=SMALL_CHUNKS))
+    complete(str(tmp_path / "study"), "--resume")
     assert tables(tmp_path / "study" / "x") == undisturbed
     assert len(pl.read_parquet(tmp_path / "study" / "x" / "table.parquet")) == 2 * 480 * 2
