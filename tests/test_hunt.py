@@ -6,7 +6,9 @@ that a test always or never fails).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,13 @@ from llmpo_jax.hunting import cells, defects, drivers, instances, search
 from llmpo_jax.hunting.float32_certificate import FLOAT32_CERTIFICATE
 from llmpo_jax.hunting.samplers import BLOCK, HOSTILE
 from llmpo_jax.hunting.search import Cell
+from llmpo_jax.machine import quick_to_compile
 from llmpo_jax.models import condorcet_winner, identified
 from llmpo_jax.protocol import Problem
 from llmpo_jax.theory.linear import make_design
 
 DELTAS = (0.1, 0.01)
+quickly = functools.partial(jax.jit, compiler_options=quick_to_compile())
 
 
 def synthetic(name: str, rates: Sequence[float], late: Sequence[float] | None = None) -> Cell:
@@ -108,16 +112,23 @@ def test_the_float32_certificate_is_found() -> None:
     assert verdicts(groups)["float32"].broken
 
 
+@functools.cache
+def small(space: str) -> tuple[Problem, Callable[..., Any]]:
+    """A problem with K = 4 (d = 2) and what a comparison adds to its statistics, compiled once for all samplers."""
+    rules = spaces.space(space)
+    design = make_design(identified(np.random.default_rng(0).normal(size=(4, 2))).coordinates)
+    problem = Problem(4, dimension=2, design=design) if space == "structured" else Problem(4)
+    return problem, quickly(lambda s, i, j, won: rules.observe(problem, s, rules.judged(s, i, j, won)))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("space", ["unstructured", "structured"])
 def test_hostile_samplers_are_legal(name: str, space: str) -> None:
     """Two different policies at each of 60 comparisons of K = 4, and what each sampler is there for."""
     sampler, rules = HOSTILE[name], spaces.space(space)
-    design = make_design(identified(np.random.default_rng(0).normal(size=(4, 2))).coordinates)
-    problem = Problem(4, dimension=2, design=design) if space == "structured" else Problem(4)
+    problem, observe = small(space)
     statistics, state = rules.start(problem), sampler.init(problem)
-    select = jax.jit(lambda key, statistics, state: sampler.select(problem, key, statistics, jnp.zeros(4), state))
-    observe = jax.jit(lambda s, i, j, won: rules.observe(problem, s, rules.judged(s, i, j, won)))
+    select = quickly(lambda key, statistics, state: sampler.select(problem, key, statistics, jnp.zeros(4), state))
     pairs = []
     for key in jax.random.split(jax.random.key(0), 60):
         first, second, state = select(key, statistics, state)

@@ -18,6 +18,7 @@ from llmpo_jax.engine import study, workers
 from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.fold import compared
+from llmpo_jax.machine import quick_to_compile
 from llmpo_jax.protocol import Problem, Statistics
 from llmpo_jax.report.console import summary_table
 from llmpo_jax.report.figures import draw
@@ -29,6 +30,7 @@ from llmpo_jax.theory.statistics import nothing_yet
 from tests import reference
 from tests.structured import reference as structured_reference
 
+quickly = functools.partial(jax.jit, compiler_options=quick_to_compile())
 MODEL = models.instances.make("random-condorcet", num_policies=5, seed=4, gap=0.02)
 MU = models.host_probabilities(MODEL)
 _RANDOM = np.random.default_rng(7)
@@ -57,7 +59,7 @@ def test_a_tie_is_a_comparison_and_nothing_else() -> None:
         (STRUCTURED, Problem(5, dimension=2, design=design, ties=True)),
     ):
         rule = space.stopping.get("e-process")
-        fold = jax.jit(functools.partial(compared, space, rule, problem))
+        fold = quickly(functools.partial(compared, space, rule, problem))
         known: Any = space.start(problem), rule.init(problem)
         for _ in range(20):
             first, second = (jnp.asarray(k, jnp.int32) for k in rng.permutation(5)[:2])
@@ -125,7 +127,9 @@ def test_the_plug_in_proportions_tend_to_the_optimum() -> None:
     optimum = characteristic_time(Tied(Tabular(mu), TIES), costs=PRICES).proportions
     problem = dataclasses.replace(Problem(5, ties=True, priced=True), costs=jnp.asarray(PRICES, jnp.float32))
     made = 1e7 * (1 - np.eye(5))
-    found = tracking.plug_in_proportions(problem, known(np.round(made * (1 - TIES) * mu), np.round(made * TIES)))
+    found = quickly(functools.partial(tracking.plug_in_proportions, problem))(
+        known(np.round(made * (1 - TIES) * mu), np.round(made * TIES))
+    )
     np.testing.assert_allclose(found, optimum, atol=1e-3)
     assert (optimum > 0.03).sum() == 4
 
@@ -150,14 +154,12 @@ def test_the_structured_design_by_information_per_cost() -> None:
     )
     start = rng.dirichlet(np.ones(10))
     contrasts = linear.contrasts(problem, statistics.leader)
-    found = structured_llm_po.improve(
-        problem, statistics, jnp.asarray(start), contrasts, contrasts @ statistics.estimate
-    )
+    improve = quickly(functools.partial(structured_llm_po.improve, problem))
+    found = improve(statistics, jnp.asarray(start), contrasts, contrasts @ statistics.estimate)
     literal.w = literal.improved(start)
     np.testing.assert_allclose(found, literal.w, atol=2e-3)
-    first, second, _ = structured.STRUCTURED_SAMPLERS.get("llm-po").select(
-        problem, jax.random.key(0), statistics, jnp.zeros(5), jnp.asarray(literal.w)
-    )
+    select = quickly(functools.partial(structured.STRUCTURED_SAMPLERS.get("llm-po").select, problem))
+    first, second, _ = select(jax.random.key(0), statistics, jnp.zeros(5), jnp.asarray(literal.w))
     assert (int(first), int(second)) == literal.next_pair()
 
 

@@ -19,8 +19,8 @@ MU = np.asarray(lp.win_probabilities(MODEL), float)
 FEATURES = np.random.default_rng(1).normal(size=(8, 3))
 LINEAR = lp.LinearBradleyTerry(FEATURES, [1.6, -0.8, 0.4])
 
-# Without randomness, with randomness, with a state as well, with a state that is told outcomes by the record alone.
-KINDS = ("llm-po", "random-pair", "rucb", "beat-the-mean")
+# Without randomness, with randomness and a state, with a state that is told outcomes by the record alone.
+KINDS = ("llm-po", "rucb", "beat-the-mean")
 UNSTRUCTURED = [(sampler, "e-process", "assumed") for sampler in KINDS]
 UNSTRUCTURED += [("llm-po", rule, "assumed") for rule in STOPPING_RULES.names() if rule not in ("e-process", "dkwt")]
 UNSTRUCTURED += [("llm-po", "e-process", "certify")]

@@ -11,6 +11,7 @@ import numpy as np
 
 from llmpo_jax.engine.preparation import Settings, make_plan
 from llmpo_jax.engine.replication import Plan, Procedure, Replication, draw, identify, start, step
+from llmpo_jax.machine import quick_to_compile
 from llmpo_jax.protocol import Problem
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.stopping import STOPPING_RULES
@@ -74,7 +75,10 @@ def _scan(chosen: Procedure):
         step_key = jax.random.fold_in(key, t)
         return jax.random.bits(step_key, (), jnp.uint32), draw(chosen, plan, step_key)
 
-    @jax.jit
+    # Float32 is compiled as the engine compiles it; float64 is not what users run, and need only be soon ready.
+    options = quick_to_compile() if chosen.problem.dtype == jnp.float64 else None
+
+    @functools.partial(jax.jit, compiler_options=options)
     def run(plan: Plan, rep: Replication):
         # Drawn together, as by the engine: threefry inside a step takes XLA many times as long to compile.
         times = jnp.arange(1, STEPS + 1, dtype=jnp.int32)

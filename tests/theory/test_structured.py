@@ -26,6 +26,7 @@ from llmpo_jax import (
     lower_bound,
     models,
 )
+from llmpo_jax.machine import quick_to_compile
 from llmpo_jax.theory import alternatives, ascent, program, structured
 from llmpo_jax.theory import bounds as package_bounds
 from llmpo_jax.theory.alternatives import EXACT
@@ -272,7 +273,7 @@ def test_two_policies_to_the_last_digits(gap: float) -> None:
 TINY = [[1e-3], [1e-5, 3e-5], [1e-6], [1e-7, 0.3], [1e-8], [1e-8, 2e-8, 1e-7], [1e-8, 1e-4, 0.5]]
 CERTIFIED = [(5, 2, seed, gaps, 1.0) for seed, gaps in enumerate(TINY)]
 CERTIFIED += [(4, 3, seed, gaps, 3.0) for seed, gaps in enumerate(TINY)]
-CERTIFIED += [(5, 3, seed, [], scale) for seed in range(2) for scale in (1.0, 10.0, 40.0, 200.0)]
+CERTIFIED += [(4, 3, seed, [], scale) for seed in range(2) for scale in (1.0, 10.0, 40.0, 200.0)]
 
 
 @pytest.mark.parametrize(("num_policies", "dimension", "seed", "gaps", "scale"), CERTIFIED)
@@ -295,11 +296,16 @@ def test_a_value_is_certified_before_the_alternatives_are_found(monkeypatch: pyt
     weights = jnp.asarray(proportions[np.triu_indices(8, 1)])
     instance, _ = program.make(program.Instance(features, theta))
     pairs, rivals = jax.tree.map(jnp.asarray, (instance.pairs, instance.rivals))
-    for steps in (1, 4):
+
+    @functools.partial(jax.jit, static_argnums=0, compiler_options=quick_to_compile())
+    def cut_short(steps: int, weights: jax.Array) -> tuple[Any, jax.Array]:
         monkeypatch.setattr(alternatives, "STEPS", steps)
-        with jax.numpy_rank_promotion("allow"):
-            near = alternatives.nearest(EXACT, pairs, weights, rivals, jnp.zeros_like(rivals.contrasts))
-            lower = alternatives.least(EXACT, pairs, weights, rivals, near.shifts).min()
+        near = alternatives.nearest(EXACT, pairs, weights, rivals, jnp.zeros_like(rivals.contrasts))
+        return near, alternatives.least(EXACT, pairs, weights, rivals, near.shifts).min()
+
+    for steps in (1, 4):
+        with structured.settings():
+            near, lower = cut_short(steps, weights)
         assert near.value.min() >= value * (1 - 1e-12) and lower <= value * (1 + 1e-14)
 
 
