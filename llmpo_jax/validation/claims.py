@@ -82,21 +82,21 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the asserted checks."""
+        """The worst of the asserted checks; undecided where nothing is asserted."""
         found = {check.verdict for check in self.checks if check.asserted}
-        return "fails" if "fails" in found else "undecided" if "undecided" in found else "holds"
+        return "fails" if "fails" in found else "holds" if found == {"holds"} else "undecided"
 
 
 def error_rate(where: str, errors: int, trials: int, delta: float, tests: int, asserted: bool = True) -> Check:
     """Whether an error rate is at most delta: exact binomial tests, `tests` of them in the claim together.
 
-    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is. At a level so small that half the errors it
-    allows could not be told from it, a check that does not fail is told and asserts nothing.
+    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is. At a level so small that a quarter of the
+    errors it allows could not be told from it, a check that does not fail is told and asserts nothing.
     """
     low, high = clopper_pearson(errors, trials, 1 - FALSE_ALARM / tests)
     verdict: Verdict = "fails" if low > delta else "holds" if high <= delta else "undecided"
     enough = _trials(errors / trials, delta, tests) if verdict == "undecided" else None
-    decidable = clopper_pearson(round(delta * trials / 2), trials, 1 - FALSE_ALARM / tests)[1] <= delta
+    decidable = clopper_pearson(round(delta * trials / 4), trials, 1 - FALSE_ALARM / tests)[1] <= delta
     asserted = asserted and (decidable or verdict == "fails")
     where = f"{where}; delta = {delta:g}"
     return Check(where, f"at most {delta:g}", errors / trials, low, high, verdict, trials, enough, asserted)

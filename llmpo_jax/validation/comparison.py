@@ -139,7 +139,8 @@ def _drawing(solved: pl.DataFrame) -> Drawing:
     x = np.geomspace(1, FURTHEST, 200)
     for panel, space in zip(panels, spaces, strict=True):
         mine = solved.filter(pl.col("space") == space)
-        panel.set_title(f"{space}: {mine['instance'].n_unique()} instances")
+        number = mine["instance"].n_unique()
+        panel.set_title(f"{space}: {number} instance{'s' if number > 1 else ''}")
         for (name,), runs in mine.group_by("sampler", maintain_order=True):
             look = style.sampler_styles([str(name)])[str(name)].line(marker="none")
             share = profile(runs["multiple"].fill_null(math.nan).to_numpy(), x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,7 @@ _QUICK_MODELS = ("near tie", "usurper", "hidden winner", "tie, outliers", "near 
 """Of the hostile instances, those that bring most errors out, in both spaces."""
 _FULL_HOSTILE = _Size(20_480, LIMIT)
 _QUICK_SOURCES = {"unstructured": ("cyclic:17", "hidden-winner:10")}
+_COLORS = {"e-process": "#0072B2", "stylised": "#D55E00", "kaufmann-koolen": "#CC79A7", "mixture": "#009E73"}
 _BESIDE = 1.1
 """Factor of the level by which rules are drawn beside each other: less than a mark, so that none crosses the line."""
 FIRST = "against-leader"
@@ -71,7 +72,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         null=(
             "The error rate is at most delta: exact binomial tests at every level from 0.3 to 1e-6, on instances of "
             "the collection with LLM-PO and on hostile ones with samplers made to bring errors out. A level so small "
-            "that half the errors it allows could not be told from it is told and counts for nothing."
+            "that a quarter of the errors it allows could not be told from it is told and counts for nothing."
         ),
         checks=tuple(checks),
         remarks=(
@@ -186,8 +187,8 @@ def _drawing(rates: pl.DataFrame) -> Drawing:
     worst = rates.filter("hostile").sort("rate", descending=True).unique(["rule", "delta"], keep="first")
     panels = {source: rates.filter(~pl.col("hostile") & (pl.col("instance") == source)) for source in sources}
     panels |= {"worst hostile case per level": worst} if len(worst) else {}
-    lines = -(-len(panels) // 3)
-    figure, axes = style.grid(lines, min(3, len(panels)), 1.9)
+    columns = 2 if len(panels) == 4 else min(3, len(panels))
+    figure, axes = style.grid(-(-len(panels) // columns), columns, 1.9)
     for panel, (title, rows) in zip(axes, panels.items(), strict=False):
         panel.set_title(title)
         _panel(panel, rows)
@@ -195,9 +196,7 @@ def _drawing(rates: pl.DataFrame) -> Drawing:
         surplus.remove()
     style.label_axes(axes[: len(panels)], "level delta", "error rate")
     rules = rates["rule"].unique(maintain_order=True).to_list()
-    style.legend_above(
-        figure, [style.handle(style.rule_label(rule), **style.rule_line(rule, style.GREY)) for rule in rules]
-    )
+    style.legend_above(figure, [style.handle(style.rule_label(rule), **_line(rule)) for rule in rules])
     caption = (
         "Error rate against the level delta, all rules. Below the line an error rate is what the level allows. Bars: "
         "exact 95 % intervals, all levels of a line together; where no run of "
@@ -205,6 +204,10 @@ def _drawing(rates: pl.DataFrame) -> Drawing:
         "beside each other at the same level."
     )
     return Drawing(figure, caption)
+
+
+def _line(rule: str, **more: Any) -> dict[str, Any]:
+    return style.rule_line(rule, _COLORS.get(rule, style.GREY), **more)
 
 
 def _panel(panel: Axes, rows: pl.DataFrame) -> None:
@@ -219,8 +222,8 @@ def _panel(panel: Axes, rows: pl.DataFrame) -> None:
         some = rate > 0
         beside = delta * _BESIDE ** (index - (len(rules) - 1) / 2)
         panel.vlines(beside[some], np.maximum(low[some], ends[0]), high[some], color=style.GREY, linewidth=0.8)
-        panel.plot(beside[some], rate[some], **style.rule_line(rule, style.GREY))
-        panel.plot(beside[~some], high[~some], **style.rule_line(rule, style.GREY, linestyle="none", marker="_"))
+        panel.plot(beside[some], rate[some], **_line(rule))
+        panel.plot(beside[~some], high[~some], **_line(rule, linestyle="none", marker="_"))
     panel.set_xlim(1, ends[0])
     panel.set_ylim(ends[0], 1.2)
 
