@@ -9,7 +9,7 @@ _RULES = ("e-process", "stylised")
 
 
 def sections() -> list[str]:
-    return [_bound(), _baselines(), _forms(), _guarantee(), _duplicates()]
+    return [_bound(), _baselines(), _designs(), _forms(), _guarantee(), _duplicates()]
 
 
 def _bound() -> str:
@@ -64,6 +64,24 @@ doubt. `thompson` and `rucb` use the features and stop early under the heuristic
 because they cease to compare what would prove the point.
 
 ![The structured space](../figures/structured.png)"""
+
+
+def _designs() -> str:
+    found = text.rows("structured_designs", delta=0.05)
+    by = {(row["instance"], row["sampler"]): row for row in found}
+    samplers = ("g-optimal", "rage-glm")
+    lines = [
+        [
+            text.instance(name),
+            f"{'at least ' if by[name, 'llm-po']['censored'] > 0 else ''}{by[name, 'llm-po']['mean']:,.0f}",
+            *(text.times(by[name, sampler]) for sampler in samplers),
+        ]
+        for name in text.distinct(found, "instance")
+    ]
+    return f"""Against designs, `e-process`, delta = 0.05, {found[0]["replications"]} replications (`--only designs`; runs
+are cut at 100,000, and ratios where both were cut say little):
+
+{text.table(["instance", "`llm-po`", *(f"`{name}`" for name in samplers)], lines)}"""
 
 
 def _forms() -> str:

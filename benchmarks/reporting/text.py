@@ -60,7 +60,7 @@ def instance(label: str) -> str:
     plain = re.sub("[:,=]", "-", label)  # as the label of a study has it
     parts = re.fullmatch(r"([a-z-]+)-(\d+)((?:-\d+)?)((?:-[a-z_]+-[\d.]+)*)", plain)
     if parts is None:
-        return f"`{label}`"
+        return label
     name, size, dimension, more = parts.groups()
     given = re.sub(r"-([a-z_]+)-", r",\1=", more)
     return f"`{name}:{size}{dimension.replace('-', ',')}{given}`"
@@ -82,6 +82,11 @@ def number(value: float) -> str:
 def interval(value: float, low: float, high: float, cut: bool = False) -> str:
     """A value with its interval; a lower bound where runs were cut."""
     return f"{'at least ' if cut else ''}{number(value)} ({number(low)} to {number(high)})"
+
+
+def times(row: Row) -> str:
+    """What a sampler needs as a multiple of llm-po; a lower bound where its runs were cut."""
+    return interval(row["times llm-po"], row["low"], row["high"], cut=row["censored"] > 0)
 
 
 def percent(value: float) -> str:

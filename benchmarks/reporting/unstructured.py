@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from . import text
-from .text import Row
 
 _LEVELS = (0.1, 0.01, 1e-10, 1e-50)
 
@@ -49,17 +48,13 @@ to 0:
 {text.percent(errors[hidden, "e-process"])}."""
 
 
-def _times(row: Row) -> str:
-    return text.interval(row["times llm-po"], row["low"], row["high"], cut=row["censored"] > 0)
-
-
 def _baselines() -> str:
     found = text.rows("baselines", delta=0.05, stopping="e-process")
     samplers = ("beat-the-mean", "rmed1", "top-two-thompson", "double-thompson", "thompson", "rucb")
     by = {(row["instance"], row["sampler"]): row for row in found}
     names = text.distinct(found, "instance")
     lines = [
-        [text.instance(name), f"{by[name, 'llm-po']['mean']:,.0f}", *(_times(by[name, each]) for each in samplers)]
+        [text.instance(name), f"{by[name, 'llm-po']['mean']:,.0f}", *(text.times(by[name, each]) for each in samplers)]
         for name in names
     ]
     ahead = [f"`{row['sampler']}` on {text.instance(row['instance'])}" for row in found if row["high"] < 1]
