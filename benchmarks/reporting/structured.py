@@ -78,8 +78,8 @@ def _designs() -> str:
         ]
         for name in text.distinct(found, "instance")
     ]
-    return f"""Against designs, `e-process`, delta = 0.05, {found[0]["replications"]} replications (`--only designs`; runs
-are cut at 100,000, and ratios where both were cut say little):
+    return f"""Against designs, `e-process`, delta = 0.05, {found[0]["replications"]} replications (`--only
+designs`; runs are cut at 100,000, and ratios where both were cut say little):
 
 {text.table(["instance", "`llm-po`", *(f"`{name}`" for name in samplers)], lines)}"""
 
