@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from llmpo_jax.engine.result import Result
@@ -22,6 +23,10 @@ from llmpo_jax.validation.scope import Scope
 _BUDGETS = (50, 100, 200, 400, 800, 1600, 3200)
 _TOLD = (50, 200, 800)
 """Of methods that are told their budget, which run once for each."""
+_SAID = (
+    "e-process statistics. Bars: exact 95 % Clopper-Pearson intervals, of llm-po only. What is recommended at a budget "
+    "is one rule for all samplers, and heuristic."
+)
 _QUICK = {
     "unstructured": ("bradley-terry:16", "random-condorcet:16"),
     "structured": places.OPTIMALITY["structured"],
@@ -47,7 +52,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         ),
         checks=tuple(checks),
         drawings=DRAWINGS,
-        tables={"budgets": table},
+        tables={"budgets": table, "efficiency": table},
     )
 
 
@@ -113,40 +118,53 @@ def _rows(run: Run, result: Result) -> list[dict]:
 
 def _drawing(table: pl.DataFrame) -> Drawing:
     """A panel for each instance, a line for each sampler."""
+    figure, panels = _panels(table, "rate", "correct selection")
+    for panel in panels:
+        panel.set_ylim(-0.02, 1.02)
+        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return Drawing(figure, f"Probability of correct selection against the budget, {_SAID}")
+
+
+def _efficiency(table: pl.DataFrame) -> Drawing:
+    """The same, of correct selections for a thousand comparisons."""
+    figure, panels = _panels(table, "per thousand", "correct per 1,000 comparisons")
+    for panel in panels:
+        panel.set_yscale("log")
+        low, high = panel.yaxis.get_view_interval()
+        style.log_ticks(panel.yaxis, float(low), float(high), 1.6)
+    return Drawing(figure, f"Sample efficiency: correct selections for a thousand comparisons, {_SAID}")
+
+
+def _panels(table: pl.DataFrame, column: str, label: str) -> tuple[Figure, list[Axes]]:
     sources = table["instance"].unique(maintain_order=True).to_list()
     samplers = table["sampler"].unique(maintain_order=True).to_list()
-    columns = min(2, len(sources))
+    columns = min(3, len(sources))
     handles = style.sampler_handles(samplers)
     above = style.legend_height(style.WIDTHS["page"], handles)
     figure, panels = style.grid(-(-len(sources) // columns), columns, 2.3, above)
     for panel, source in zip(panels, sources, strict=False):
-        _panel(panel, table.filter(pl.col("instance") == source), samplers)
+        _panel(panel, table.filter(pl.col("instance") == source), samplers, column)
         panel.set_title(source)
     for panel in panels[len(sources) :]:
         panel.remove()
+    panels = panels[: len(sources)]
+    style.label_axes(panels, "budget [comparisons]", label)
     style.legend_above(figure, handles)
-    return Drawing(
-        figure,
-        "Probability of correct selection against the budget, "
-        f"{table['replications'].min():,} replications or more. Bars: exact 95 % Clopper-Pearson intervals, of llm-po "
-        "only. What is recommended at a budget is one rule for all samplers, and heuristic.",
-    )
+    return figure, panels
 
 
-def _panel(panel: Axes, rows: pl.DataFrame, samplers: Sequence[str]) -> None:
+def _panel(panel: Axes, rows: pl.DataFrame, samplers: Sequence[str], column: str) -> None:
     for sampler, look in style.sampler_styles(samplers).items():
         mine = rows.filter(pl.col("sampler") == sampler)
-        budget, rate, low, high = (mine[name].to_numpy() for name in ("budget", "rate", "low", "high"))
+        budget, rate = mine["budget"].to_numpy(), mine["rate"].to_numpy()
+        unit = mine[column].to_numpy() / np.where(rate > 0, rate, 1)
         if look.prominent:
+            low, high = (mine[end].to_numpy() * unit for end in ("low", "high"))
             panel.vlines(budget, low, high, color=look.color, linewidth=0.8)
-        panel.plot(budget, rate, **look.line())
+        panel.plot(budget, mine[column].to_numpy(), **look.line())
     panel.set_xscale("log")
-    style.fixed_ticks(panel.xaxis, _BUDGETS, [f"{budget:,}" for budget in _BUDGETS])
-    panel.set_ylim(-0.02, 1.02)
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    panel.set_xlabel("budget [comparisons]")
-    panel.set_ylabel("correct selection")
+    style.log_ticks(panel.xaxis, _BUDGETS[0], _BUDGETS[-1], 1.4)
     panel.grid()
 
 
-DRAWINGS: dict[str, claims.Draw] = {"budgets": _drawing}
+DRAWINGS: dict[str, claims.Draw] = {"budgets": _drawing, "efficiency": _efficiency}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from llmpo_jax.engine.result import Result
+from llmpo_jax.models import condorcet_winner, host_probabilities
 from llmpo_jax.models.given import given
 from llmpo_jax.protocol import SpaceName
 from llmpo_jax.report import style
@@ -49,7 +51,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
             "distance in total variation is drawn as well.",
         ),
         drawings=DRAWINGS,
-        tables={"convergence": rows},
+        tables={"convergence": rows, "proportions": _proportions(asked, runs)},
     )
 
 
@@ -78,6 +80,27 @@ def convergence_checks(runs: Runs, asked: Sequence[Run]) -> tuple[tuple[Check, .
     where = f"all instances; lost at {STOPS[0]:g} less lost at {LEAST:g}"
     checks.append(_check(where, float(drop), each, (0.0, np.inf), asked[0], tests))
     return tuple(checks), pl.DataFrame(rows)
+
+
+def _proportions(asked: Sequence[Run], runs: Runs) -> pl.DataFrame:
+    """Of every pair that the closed form is about, the optimal share of the comparisons and LLM-PO's at the last stop.
+
+    Policies are numbered from the winner on, in the order of how often they win against it.
+    """
+    rows = []
+    for run in asked:
+        result = runs.one(dataclasses.replace(run, deltas=levels(LEAST)))
+        if result.assume != "unstructured" or result.proportions is None:
+            continue
+        model = given(run.model)
+        winner, mu = condorcet_winner(model), host_probabilities(model)
+        place = np.argsort(np.argsort(np.where(np.arange(len(mu)) == winner, -1.0, mu[winner])))
+        share = result.counts / result.counts.sum()
+        for i, j in zip(*np.triu_indices(len(mu), 1), strict=True):
+            first, second = sorted((int(place[i]), int(place[j])))
+            optimal, found = float(result.proportions[i, j]), float(share[i, j])
+            rows.append({"instance": run.source, "first": first, "second": second, "optimal": optimal, "share": found})
+    return pl.DataFrame(rows, schema={"instance": str, "first": int, "second": int, "optimal": float, "share": float})
 
 
 def _check(where: str, value: float, groups: np.ndarray, ends: tuple[float, float], run: Run, tests: int) -> Check:
@@ -157,4 +180,33 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     return Drawing(figure, caption)
 
 
-DRAWINGS: dict[str, claims.Draw] = {"convergence": _drawing}
+def _heat(rows: pl.DataFrame) -> Drawing:
+    """A square for each instance: optimal proportions above the diagonal, those of the comparisons below."""
+    names = rows["instance"].unique(maintain_order=True).to_list()
+    figure, panels = style.grid(-(-len(names) // 2), 2, 2.6, above=0.1)
+    largest = float(np.sqrt(rows["optimal"].to_numpy().max()))
+    drawn = None
+    for panel, name in zip(panels, names, strict=False):
+        mine = rows.filter(pl.col("instance") == name)
+        first, second = mine["first"].to_numpy(), mine["second"].to_numpy()
+        square = np.zeros((second.max() + 1, second.max() + 1))
+        square[first, second], square[second, first] = mine["optimal"].to_numpy(), mine["share"].to_numpy()
+        drawn = panel.imshow(np.sqrt(square), cmap="magma_r", vmin=0.0, vmax=largest)
+        panel.set_title(name)
+        panel.set_xlabel("policy, the winner first")
+        panel.set_ylabel("policy")
+    for surplus in panels[len(names) :]:
+        surplus.remove()
+    if drawn is not None:
+        bar = figure.colorbar(drawn, ax=panels[: len(names)], shrink=0.6, label="share of the comparisons")
+        ticks = [share for share in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4) if share <= largest**2]
+        style.fixed_ticks(bar.ax.yaxis, [math.sqrt(tick) for tick in ticks], [f"{100 * tick:.0f} %" for tick in ticks])
+    caption = (
+        "Which pairs take the comparisons. Above the diagonal: optimal proportions; below: LLM-PO's mean proportions "
+        f"when it stops at {LEAST:g}, e-process rule. Equal halves mean optimal proportions. Policies in the order of "
+        "how often they lose to the winner."
+    )
+    return Drawing(figure, caption)
+
+
+DRAWINGS: dict[str, claims.Draw] = {"convergence": _drawing, "proportions": _heat}

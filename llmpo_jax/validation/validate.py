@@ -40,6 +40,7 @@ CLAIMS: Mapping[str, Callable[[Scope, Runs], Claim]] = {
 }
 """By number, in the order in which they are checked."""
 DRAWINGS: Mapping[str, Mapping[str, Draw]] = {
+    "C2": certificate.DRAWINGS,
     "C3": errors.DRAWINGS,
     "C4": optimality.DRAWINGS,
     "C5": convergence.DRAWINGS,
