@@ -92,7 +92,7 @@ def test_from_a_file_to_a_verdict(tmp_path, written, capsys: pytest.CaptureFixtu
     assert "llmpo-jax live run" in report and "right (95 % interval)" in report
     page = (tmp_path / "out" / "report.html").read_text()
     HTMLParser().feed(page)
-    assert "<svg" in page and "&lt;b&gt;poor&lt;/b&gt;" in page and "<b>poor" not in page
+    assert "data:image/svg+xml" in page and "&lt;b&gt;poor&lt;/b&gt;" in page and "<b>poor" not in page
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )

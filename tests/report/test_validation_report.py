@@ -49,7 +49,7 @@ def test_verdicts_come_first_and_lead_to_their_sections(folder: Path) -> None:
 
 def test_what_fails_stands_before_what_holds_and_many_are_folded(folder: Path) -> None:
     fails = _section(folder, "C2")
-    assert fails.index("**fails**") < fails.index("| sound | holds |") and "<details>" not in fails
+    assert fails.index("**fails**") < fails.index("| sound; delta = 0.1 | holds |") and "<details>" not in fails
     holds = _section(folder, "C1")
     assert "<summary>Checks that hold: 12</summary>" in holds and "what nobody claims: 1</summary>" in holds
     assert "In all 12 checks" in holds and "**fails**" not in holds  # one that is told only
@@ -61,7 +61,7 @@ def test_undecided_says_how_many_replications_would_decide(folder: Path) -> None
     assert enough is not None and f"{enough:,} replications would decide 1 of them" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert rows[0].endswith("| would decide |")
-    assert rows[2].endswith(f"| 100 | {enough:,} |") and rows[3].endswith("| 100 | nobody can say |")
+    assert rows[2].endswith(f"| 1,000 | {enough:,} |") and rows[3].endswith("| 100 | nobody can say |")
 
 
 def test_no_name_is_taken_for_markup(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_figures_are_drawn_again_from_the_tables(folder: Path, tmp_path: Path) -
 
 
 def test_what_cannot_be_drawn_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"holds no table of a validation, expected some of C3_errors\.parquet"):
+    with pytest.raises(ValueError, match=r"holds no table of a validation, expected some of C2_forms\.parquet"):
         gallery.draw(tmp_path)
     with pytest.raises(ValueError, match=r"format = 'jpg', expected one of png, pdf, svg"):
         gallery.draw(folder, ("jpg",))
