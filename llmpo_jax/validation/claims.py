@@ -90,16 +90,27 @@ class Claim:
 def error_rate(where: str, errors: int, trials: int, delta: float, tests: int, asserted: bool = True) -> Check:
     """Whether an error rate is at most delta: exact binomial tests, `tests` of them in the claim together.
 
-    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is. At a level so small that a quarter of the
-    errors it allows could not be told from it, a check that does not fail is told and asserts nothing.
+    Fails with probability at most `FALSE_ALARM` / (2 tests) where it is.
     """
     low, high = clopper_pearson(errors, trials, 1 - FALSE_ALARM / tests)
     verdict: Verdict = "fails" if low > delta else "holds" if high <= delta else "undecided"
     enough = _trials(errors / trials, delta, tests) if verdict == "undecided" else None
-    decidable = clopper_pearson(round(delta * trials / 4), trials, 1 - FALSE_ALARM / tests)[1] <= delta
-    asserted = asserted and (decidable or verdict == "fails")
     where = f"{where}; delta = {delta:g}"
     return Check(where, f"at most {delta:g}", errors / trials, low, high, verdict, trials, enough, asserted)
+
+
+def decidable(delta: float, trials: int, tests: int) -> bool:
+    """Whether so many trials would tell half the errors that a level allows from the level."""
+    return clopper_pearson(round(delta * trials / 2), trials, 1 - FALSE_ALARM / tests)[1] <= delta
+
+
+def error_rates(where: str, errors: Sequence[int], trials: int, deltas: Sequence[float], tests: int) -> list[Check]:
+    """`error_rate` at several levels; those that are not `decidable` are told, unless they fail."""
+    checks = [error_rate(where, n, trials, delta, tests) for n, delta in zip(errors, deltas, strict=True)]
+    return [
+        check if decidable(delta, trials, tests) or check.verdict == "fails" else told(check)
+        for check, delta in zip(checks, deltas, strict=True)
+    ]
 
 
 def told(check: Check) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from llmpo_jax.hunting import defects as broken_rules
 from llmpo_jax.hunting import instances
 from llmpo_jax.hunting.cells import DELTAS, LIMIT
 from llmpo_jax.hunting.samplers import HOSTILE
+from llmpo_jax.machine import cores
 from llmpo_jax.models import PreferenceModel, Tabular, host_probabilities
 from llmpo_jax.protocol import Comparison, Problem, Sampler, State, Statistics, StoppingRule, Verdict
 from llmpo_jax.samplers.tracking import counts, plug_in_proportions
@@ -250,8 +252,11 @@ PLANTED: dict[str, _Planted] = {
 
 def caught(scope: Scope, runs: Runs) -> list[Defect]:
     """Every planted defect through the checks of its claim."""
-    found = []
-    for name, planted in PLANTED.items():
+
+    def tried(name: str) -> Defect:
+        planted = PLANTED[name]
         was, evidence = _found(planted.checks(scope, runs))
-        found.append(Defect(name, planted.what, planted.by, was, evidence))
-    return found
+        return Defect(name, planted.what, planted.by, was, evidence)
+
+    with ThreadPoolExecutor(cores()) as pool:  # while one is compiled another one runs
+        return list(pool.map(tried, PLANTED))

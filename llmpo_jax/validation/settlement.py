@@ -45,9 +45,15 @@ def checked(counts: list[search.Count]) -> list[claims.Check]:
     """Exact tests of errors counted outside of the engine, at all of their levels."""
     tests = 2 * sum(len(count.cell.deltas) for count in counts)
     return [
-        claims.error_rate(f"{count.cell.procedure}; {count.cell.where}", int(errors), count.replications, delta, tests)
+        check
         for count in counts
-        for errors, delta in zip(count.errors, count.cell.deltas, strict=True)
+        for check in claims.error_rates(
+            f"{count.cell.procedure}; {count.cell.where}",
+            [int(errors) for errors in count.errors],
+            count.replications,
+            count.cell.deltas,
+            tests,
+        )
     ]
 
 

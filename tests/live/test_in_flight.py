@@ -11,7 +11,7 @@ from benchmarks.living import flight
 from llmpo_jax.machine import quick_to_compile
 
 # Compiled as the programs of a live experiment are: the runs take less time than to optimise them would.
-RUNS_QUICKLY = jax.jit(flight._runs.__wrapped__, static_argnums=(0, 2), compiler_options=quick_to_compile())
+RUNS_QUICKLY = jax.jit(flight._runs.__wrapped__, static_argnums=(0, 2), compiler_options=quick_to_compile())  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
 RUNS, DELTA = 100, 0.1
 MOST = int(stats.binom.isf(1e-6, RUNS, DELTA))
 """Errors that a procedure of level `DELTA` exceeds with probability at most 1e-6."""

@@ -14,6 +14,7 @@ import pytest
 
 import llmpo_jax as lp
 from llmpo_jax.engine.storage import StudyFolder
+from llmpo_jax.engine.workers import Arrays
 from llmpo_jax.models import host_probabilities
 from llmpo_jax.validation import claims, defects, errors, runs, settlement
 from llmpo_jax.validation.claims import Claim
@@ -46,8 +47,9 @@ def test_error_rates(errors: int, verdict: str) -> None:
 
 
 def test_a_level_that_cannot_be_decided_asserts_nothing_unless_it_fails() -> None:
-    assert not claims.error_rate("here", 0, 1000, 1e-4, tests=1).asserted
-    assert claims.error_rate("here", 500, 1000, 1e-4, tests=1).asserted
+    (told, holds), (fails, _) = (claims.error_rates("here", (n, 0), 1000, (1e-4, 0.1), tests=2) for n in (0, 500))
+    assert not told.asserted and holds.asserted and holds.verdict == "holds"
+    assert fails.asserted and fails.verdict == "fails"
 
 
 def test_within() -> None:
@@ -74,7 +76,12 @@ def test_runs_are_kept_block_by_block(kept: Runs, monkeypatch: pytest.MonkeyPatc
         "bradley-terry-line:5", deltas=FEW.deltas, replications=16, max_comparisons=FEW.max_comparisons
     )
     np.testing.assert_array_equal(found.stopping_time, direct.stopping_time)
-    monkeypatch.setattr(runs, "stream", lambda procedure, plan, blocks: iter(() if not blocks else 1 / 0))
+
+    def nothing_to_do(procedure: object, plan: object, blocks: list[range]) -> Iterator[tuple[int, Arrays]]:
+        assert not blocks, "what is kept is run again"
+        return iter(())
+
+    monkeypatch.setattr(runs, "stream", nothing_to_do)
     kept._results.clear()
     np.testing.assert_array_equal(kept.one(FEW).stopping_time, direct.stopping_time)
 
