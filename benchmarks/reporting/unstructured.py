@@ -32,6 +32,8 @@ def _complexity() -> str:
     }
     return f"""## The unstructured space
 
+![LLM-PO against the lower bound and the baselines](../figures/sample_complexity.png)
+
 Mean stopping time of `llm-po` as a multiple of T* log(1 / delta), 500 replications, 95 % intervals within
 {text.widest(shown)} of the value (`python benchmarks/sample_complexity.py`); 1 is what the lower bound allows as
 delta tends

@@ -193,6 +193,8 @@ def _heat(rows: pl.DataFrame) -> Drawing:
         square[first, second], square[second, first] = mine["optimal"].to_numpy(), mine["share"].to_numpy()
         drawn = panel.imshow(np.sqrt(square), cmap="magma_r", vmin=0.0, vmax=largest)
         panel.set_title(name)
+        for axis in (panel.xaxis, panel.yaxis):
+            style.fixed_ticks(axis, range(0, len(square), 5), [f"{policy}" for policy in range(0, len(square), 5)])
         panel.set_xlabel("policy, the winner first")
         panel.set_ylabel("policy")
     for surplus in panels[len(names) :]:
