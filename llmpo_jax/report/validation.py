@@ -148,7 +148,8 @@ def _section(finished: Finished, pictures: Iterable[Block]) -> Section:
     blocks: list[Block] = [
         claim.title,
         f"Null: {claim.null}",
-        f"False alarm: if all of its nulls are true, any of its checks fails with probability at most {claim.alarm:g}.",
+        "False alarm: if all of its nulls are true, any of its checks fails with probability at most one in "
+        f"{1 / claim.alarm:,.0f}.",
         f"Verdict: {claim.verdict}. {meaning(claim)}",
         *_tables(claim.checks),
         *claim.remarks,
