@@ -1,11 +1,12 @@
 """Comparisons simulated per second: over K, replications, samplers, stopping rules and devices, beside its peers.
 
     python benchmarks/speed.py                   about 7 minutes on 2 cores; draws figures/speed.png in the end
-    python benchmarks/speed.py --only sizes      one part: sizes, samplers, replications, devices, first or peers
+    python benchmarks/speed.py --only sizes      one part: sizes, samplers, guesses, replications, devices, ...
 
 sizes: LLM-PO over K with every stopping rule, beside the yardstick `../shared/bench/native_limit.py` (numba, one core)
 run in turn with it.
-samplers: every sampler at K = 16. replications: from 512 to 100,000, with the memory at the peak.
+samplers: every sampler at K = 16. guesses: with and without the budgets of a study. replications: from 512 to 100,000,
+with the memory at the peak.
 devices: the lanes split over devices of the host. first: what a first result takes, without and with JAX's compilation
 cache on disk (JAX_COMPILATION_CACHE_DIR). peers: duelpy, in an environment of its own.
 What is missing on a machine is skipped with a message. Rates on shared machines drift, so read the ratios.
@@ -29,6 +30,7 @@ import jax
 import numpy as np
 
 from llmpo_jax import BradleyTerry, simulate
+from llmpo_jax.cli.study import DEFAULT_BUDGETS
 from llmpo_jax.engine import lanes
 from llmpo_jax.samplers import SAMPLERS
 from llmpo_jax.spaces import told_nothing
@@ -37,11 +39,18 @@ from llmpo_jax.stopping import STOPPING_RULES
 NATIVE = common.HERE.parent.parent / "shared" / "bench" / "native_limit.py"
 
 
-def ours(num_policies: int, sampler: str, stopping: str, replications: int, comparisons: int) -> dict:
+def ours(
+    num_policies: int, sampler: str, stopping: str, replications: int, comparisons: int, budgets: tuple[int, ...] = ()
+) -> dict:
     """Comparisons per second on the whole machine, and the seconds of compilation."""
     model = BradleyTerry(np.linspace(2.0, 0.0, num_policies))
     # A level that is never reached: every replication runs to the limit, so all that is simulated is counted.
-    keywords = {"deltas": (1e-300,), "replications": replications, "max_comparisons": comparisons}
+    keywords = {
+        "deltas": (1e-300,),
+        "budgets": budgets,
+        "replications": replications,
+        "max_comparisons": comparisons,
+    }
     lanes._compiled.clear()
     started = time.time()
     first = simulate(model, sampler, stopping, **keywords)
@@ -78,6 +87,16 @@ def sizes() -> list[dict]:
 def samplers() -> list[dict]:
     slow = ("thompson", "double-thompson", "llm-po-d-tracking", "llm-po-c-tracking")
     return [ours(16, name, "e-process", 512, 1024 if name in slow else 8192) for name in told_nothing(SAMPLERS)]
+
+
+def guesses() -> list[dict]:
+    """What the best guesses of a study cost, at its own budgets."""
+    rows = [
+        {"budgets": len(budgets), **ours(16, "llm-po", "e-process", 2048, DEFAULT_BUDGETS[-1], budgets)}
+        for budgets in ((), DEFAULT_BUDGETS)
+    ]
+    without = rows[0]["comparisons per second"]
+    return [{**row, "of the speed without": row["comparisons per second"] / without} for row in rows]
 
 
 def child(code: str, *arguments: str, **environment: str) -> dict:
@@ -156,6 +175,7 @@ def peers() -> list[dict]:
 PARTS: dict[str, Callable[[], list[dict]]] = {
     "sizes": sizes,
     "samplers": samplers,
+    "guesses": guesses,
     "replications": replications,
     "devices": devices,
     "first": first,

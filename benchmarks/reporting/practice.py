@@ -147,6 +147,7 @@ def _speed() -> str:
         if row["who"].startswith("duelpy")
     )
     growing = text.rows("speed_replications")
+    guess = text.rows("speed_guesses")[-1]
     rates = ", ".join(f"{text.rate(row['comparisons per second'])} with {row['replications']:,}" for row in growing)
     cold, warm = (text.row("speed_first", compilation_cache=cached) for cached in ("no", "yes"))
     devices = ", ".join(
@@ -165,6 +166,8 @@ bookkeeping:
 - Samplers at K = 16 with `e-process`, 512 replications: {others}. Compilation takes {min(compiled):.1f} to
   {max(compiled):.1f} s per
   procedure. duelpy 1.0.0 on one core: {peers}.
+- With the {guess["budgets"]} budgets of a study, at each of which a best guess is worked out:
+  {100 * guess["of the speed without"]:.0f} % of the speed without.
 - Replications at K = 16: {rates}; never more than {max(row["peak memory, MB"] for row in growing):.0f} MB of memory.
 - A first result (`simulate` with its defaults, K = 16): import {cold["import, s"]:.1f} s, compilation
   {cold["compilation, s"]:.1f} s
