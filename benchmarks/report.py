@@ -24,7 +24,11 @@ Written by `python benchmarks/report.py` from `benchmarks/results/`, which the n
 tells the machine, the versions and the seconds. Intervals are at 95 %. Commands are run from the top of the project
 after
 `pip install -e '.[test]'`; data come from a folder beside the project, and what needs them is skipped where it is
-missing."""
+missing.
+
+Not made again since the e-process bets by experts, so a little off: `in_flight_*`, `live_*`, `speed_*` (but
+`speed_guesses`), `delta_pac`; since `llm-po` prefers the leader: `knowledge`; since the structured e-process goes on
+fixing bets: `structured_*` but `structured_designs`. `python benchmarks/NAME.py` makes each again."""
 
 
 def pages() -> dict[Path, str]:
