@@ -27,7 +27,7 @@ after
 missing.
 
 Not made again since the e-process bets by experts, so a little off: `in_flight_*`, `live_*`, `speed_*` (but
-`speed_guesses`), `delta_pac`; since `llm-po` prefers the leader: `knowledge`; since the structured e-process goes on
+`speed_guesses`); since `llm-po` prefers the leader: `knowledge`; since the structured e-process goes on
 fixing bets: `structured_*` but `structured_designs`. `python benchmarks/NAME.py` makes each again."""
 
 
