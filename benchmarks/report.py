@@ -26,9 +26,11 @@ after
 `pip install -e '.[test]'`; data come from a folder beside the project, and what needs them is skipped where it is
 missing.
 
-Not made again since the e-process bets by experts, so a little off: `in_flight_*`, `live_*`, `speed_*` (but
-`speed_guesses`); since `llm-po` prefers the leader: `knowledge`; since the structured e-process goes on
-fixing bets: `structured_*` but `structured_designs`. `python benchmarks/NAME.py` makes each again."""
+Not made again since the e-process bets by experts, so a little off: `in_flight_cost`, `in_flight_speed`, `live_runs`,
+`live_improvement`, `speed_*` (but `speed_guesses`); since `llm-po` prefers the leader: `knowledge`; since the
+structured
+e-process goes on fixing bets in long runs: `structured_bound`, `structured_baselines`, `structured_pac`,
+`structured_speed`. `python benchmarks/NAME.py` makes each again."""
 
 
 def pages() -> dict[Path, str]:
