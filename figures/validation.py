@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from panels import HERE, RESULTS
+from panels import HERE
 
 from llmpo_jax.report import gallery
 
 
 def main() -> None:
-    tables = os.path.relpath(RESULTS / "validation", HERE.parent)
     os.chdir(HERE.parent)  # so that captions name the tables as a reader finds them
-    gallery.draw(Path(tables), ("png",), "page", target=HERE)
+    gallery.draw(Path("benchmarks/results/validation"), ("png",), "page", target=HERE)
 
 
 if __name__ == "__main__":

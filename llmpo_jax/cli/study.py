@@ -124,7 +124,7 @@ class Study:
         if self.processes or any(value is not None for value in where):
             processes.join(*where)
         console.quiet = not processes.is_first()
-        if self.sources == (PAPER,):
+        if self._paper:
             console.print(PAPER_NOTE, soft_wrap=True)
         imported = extension.load(self.module) if self.module is not None else None
         arguments = self._arguments()
@@ -145,6 +145,11 @@ class Study:
         for line in drawn:
             console.print(line, soft_wrap=True)
 
+    @property
+    def _paper(self) -> bool:
+        """Whether the paper's setting is meant."""
+        return self.sources == (PAPER,)
+
     def _arguments(self) -> Arguments:
         """What the study is asked to do."""
         from llmpo_jax.engine.study import Arguments
@@ -154,10 +159,9 @@ class Study:
         budgets = self.budgets
         if budgets == DEFAULT_BUDGETS:
             budgets = tuple(budget for budget in budgets if budget <= self.max_comparisons)
-        paper = self.sources == (PAPER,)
         return Arguments(
-            sources=PAPER_SOURCES if paper else self.sources or (DEFAULT_SOURCE,),
-            samplers=self.samplers or (PAPER_SAMPLERS if paper else ()),
+            sources=PAPER_SOURCES if self._paper else self.sources or (DEFAULT_SOURCE,),
+            samplers=self.samplers or (PAPER_SAMPLERS if self._paper else ()),
             stopping=self.stopping,
             deltas=self.delta,
             budgets=budgets,
@@ -175,7 +179,7 @@ class Study:
     def _folder_name(self, arguments: Arguments) -> str:
         if self.name is not None:
             return folder_name(self.name)
-        return PAPER if self.sources == (PAPER,) else "+".join(source.label for source in arguments.loaded)
+        return PAPER if self._paper else "+".join(source.label for source in arguments.loaded)
 
 
 def draw_or_say(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from llmpo_jax import BradleyTerry, LinearBradleyTerry, Tabular, instances
 from llmpo_jax.models import PreferenceModel
+from llmpo_jax.models.instances import from_upper
 
 GAP = 1e-3
 """Of the near-ties, in logits or in probability."""
@@ -22,16 +23,11 @@ KILLERS = {
 """Instances that have broken a rule once; its first certificate erred there at all levels."""
 
 
-def _matrix(upper: np.ndarray) -> Tabular:
-    """The win matrix with these probabilities above the diagonal."""
-    return Tabular(np.triu(upper, 1) + np.tril(1 - upper.T, -1) + np.eye(len(upper)) / 2)
-
-
 def _usurper(k: int) -> Tabular:
     """Policy 0 barely beats all; policy 1 all but crushes the others, and so looks the stronger one."""
     upper = np.full((k, k), 0.5)
     upper[0], upper[1] = 0.5 + GAP, 0.99
-    return _matrix(upper)
+    return Tabular(from_upper(upper))
 
 
 def _twins(k: int, gap: float) -> BradleyTerry:
@@ -44,7 +40,7 @@ def with_winner(k: int, rng: np.random.Generator) -> dict[str, PreferenceModel]:
     even = np.full((k, k), 0.5)
     even[0] = 0.5 + GAP
     found: dict[str, PreferenceModel] = {
-        "near tie": _matrix(even),
+        "near tie": Tabular(from_upper(even)),
         "near tie, outliers": _twins(k, GAP),
         "extreme": BradleyTerry([40 + GAP, 40.0, *np.linspace(0.0, -40.0, k)[2:]]),
     }
@@ -62,7 +58,7 @@ def with_winner(k: int, rng: np.random.Generator) -> dict[str, PreferenceModel]:
 def without_winner(k: int) -> dict[str, PreferenceModel]:
     """Models without a Condorcet winner, for the `certify` form. K >= 3."""
     return {
-        "all even": _matrix(np.full((k, k), 0.5)),
+        "all even": Tabular(from_upper(np.full((k, k), 0.5))),
         "tie, outliers": _twins(k, 0.0),
         "no winner": instances.make("no-winner", k),
     }

@@ -99,7 +99,7 @@ def _shuffled(mu: np.ndarray, seed: int) -> Tabular:
     return Tabular(mu[np.ix_(order, order)])
 
 
-def _from_upper(upper: np.ndarray) -> np.ndarray:
+def from_upper(upper: np.ndarray) -> np.ndarray:
     """The win matrix with these probabilities above the diagonal."""
     return np.triu(upper, 1) + np.tril(1 - upper.T, -1) + np.eye(len(upper)) / 2
 
@@ -167,7 +167,7 @@ def random_condorcet(num_policies: int, seed: int, *, gap: float = 0.02) -> Tabu
     _check_range("gap", gap, 0.0, 0.5)
     rng = np.random.default_rng(seed)
     winner = rng.integers(num_policies)
-    mu = _from_upper(rng.uniform(size=(num_policies, num_policies)))
+    mu = from_upper(rng.uniform(size=(num_policies, num_policies)))
     mu[winner, :] = rng.uniform(0.5 + gap, 1.0, size=num_policies)
     mu[:, winner] = 1 - mu[winner, :]
     mu[winner, winner] = 0.5
@@ -182,7 +182,7 @@ def hidden_winner(num_policies: int, seed: int, *, gap: float = 0.05, other_gap:
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(num_policies, num_policies))
     upper = 0.5 + other_gap * signs
     upper[0, :] = 0.5 + gap
-    return Tabular(_from_upper(upper))
+    return Tabular(from_upper(upper))
 
 
 @register("no-winner")

@@ -203,17 +203,21 @@ def new_figure(rules: Sequence[str], width: str, height: float, above: float = 0
     return figure, panels
 
 
-def grid(lines: int, columns: int, height: float, above: float = 0.3) -> tuple[Figure, list[Axes]]:
-    """Panels of this height [inches] with room for a legend above them, as wide as the `look` says.
+def grid(number: int, columns: int, height: float, above: float = 0.3) -> tuple[Figure, list[Axes]]:
+    """So many panels of this height [inches] with room for a legend above them, as wide as the `look` says.
 
     In a column they stand below each other.
     """
     width = matplotlib.rcParams["figure.figsize"][0]
     if width < WIDTHS["page"]:
-        lines, columns = lines * columns, 1
+        columns = 1
+    lines = -(-number // columns)
     figure = Figure(figsize=(width, lines * height + above), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(lines, columns, squeeze=False).ravel())
+    panels = list(figure.subplots(lines, columns, squeeze=False).ravel())
+    for surplus in panels[number:]:
+        surplus.remove()
+    return figure, panels[:number]
 
 
 def label_axes(panels: Sequence[Axes], x: str, y: str | None = None) -> None:
@@ -294,6 +298,12 @@ def log_ticks(axis: Axis, low: float, high: float, room: float) -> None:
         if sum((len(plain(tick)) * LETTER if horizontal else LINE) + 0.06 for tick in ticks) <= room:
             break
     fixed_ticks(axis, ticks, [plain(tick) for tick in ticks])
+
+
+def ticks_in_view(axis: Axis, room: float) -> None:
+    """`log_ticks` from end to end of what the axis shows."""
+    low, high = map(float, axis.get_view_interval())
+    log_ticks(axis, low, high, room)
 
 
 def fixed_ticks(axis: Axis, places: Sequence[float], labels: Sequence[str]) -> None:

@@ -149,7 +149,7 @@ def _section(finished: Finished, pictures: Iterable[Block]) -> Section:
         claim.title,
         f"Null: {claim.null}",
         "False alarm: if all of its nulls are true, any of its checks fails with probability at most one in "
-        f"{1 / claim.alarm:,.0f}.",
+        f"{1 / claims.FALSE_ALARM:,.0f}.",
         f"Verdict: {claim.verdict}. {meaning(claim)}",
         *_tables(claim.checks),
         *claim.remarks,

@@ -130,8 +130,7 @@ def _efficiency(table: pl.DataFrame) -> Drawing:
     figure, panels = _panels(table, "per thousand", "correct per 1,000 comparisons")
     for panel in panels:
         panel.set_yscale("log")
-        low, high = panel.yaxis.get_view_interval()
-        style.log_ticks(panel.yaxis, float(low), float(high), 1.6)
+        style.ticks_in_view(panel.yaxis, 1.6)
     return Drawing(figure, f"Sample efficiency: correct selections for a thousand comparisons, {_SAID}")
 
 
@@ -141,13 +140,10 @@ def _panels(table: pl.DataFrame, column: str, label: str) -> tuple[Figure, list[
     columns = min(3, len(sources))
     handles = style.sampler_handles(samplers)
     above = style.legend_height(style.WIDTHS["page"], handles)
-    figure, panels = style.grid(-(-len(sources) // columns), columns, 2.3, above)
-    for panel, source in zip(panels, sources, strict=False):
+    figure, panels = style.grid(len(sources), columns, 2.3, above)
+    for panel, source in zip(panels, sources, strict=True):
         _panel(panel, table.filter(pl.col("instance") == source), samplers, column)
         panel.set_title(source)
-    for panel in panels[len(sources) :]:
-        panel.remove()
-    panels = panels[: len(sources)]
     style.label_axes(panels, "budget [comparisons]", label)
     style.legend_above(figure, handles)
     return figure, panels

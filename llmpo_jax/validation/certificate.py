@@ -31,7 +31,6 @@ MOST = 1e-9
 """Relative difference that rounding may make."""
 _SHAPES = ((8, 3), (4, 2), (6, 3), (12, 4))
 """K and d; a quick validation takes the first, as each is compiled anew."""
-_BOTH = ("exact", "fisher")
 _LARGEST = 16
 """Policies of a source that a quick validation takes, at most."""
 
@@ -66,9 +65,10 @@ def _forms(scope: Scope) -> pl.DataFrame:
         for scale in np.geomspace(0.03, 2, 9):
             model = LinearBradleyTerry(features, scale * theta)
             scores = np.sort(features @ theta) * scale
-            exact, fisher = (characteristic_time(model, assume="structured", form=form).time for form in _BOTH)
-            gap = float(scores[-1] - scores[-2])
-            rows.append({"model": number, "gap": gap, "exact": exact, "fisher": fisher})
+            times = {
+                form: characteristic_time(model, assume="structured", form=form).time for form in ("exact", "fisher")
+            }
+            rows.append({"model": number, "gap": float(scores[-1] - scores[-2]), **times})
     return pl.DataFrame(rows)
 
 
@@ -80,8 +80,7 @@ def _draw_forms(rows: pl.DataFrame) -> Drawing:
         panel.plot(line["gap"], line["fisher"] / line["exact"], **look)
     panel.axhline(1.0, color="0.2", linewidth=0.8)
     panel.set_xscale("log")
-    low, high = panel.xaxis.get_view_interval()
-    style.log_ticks(panel.xaxis, float(low), float(high), 4.0)
+    style.ticks_in_view(panel.xaxis, 4.0)
     panel.set_xlabel("gap between the best two policies [logits]")
     panel.set_ylabel("T* of Fisher's form / exact T*")
     panel.grid()

@@ -68,7 +68,6 @@ class Claim:
         remarks: sentences that the checks do not say.
         drawings: figures by file name, each what draws it from the table of that name.
         tables: data behind checks and figures, by file name.
-        alarm: at most the probability that any check fails where all nulls are true.
     """
 
     number: str
@@ -78,7 +77,6 @@ class Claim:
     remarks: tuple[str, ...] = ()
     drawings: Mapping[str, Draw] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    alarm: float = FALSE_ALARM
 
     @property
     def verdict(self) -> Verdict:
@@ -87,7 +85,7 @@ class Claim:
         return "fails" if "fails" in found else "holds" if found == {"holds"} else "undecided"
 
 
-def error_rate(where: str, errors: int, trials: int, delta: float, tests: int, asserted: bool = True) -> Check:
+def error_rate(where: str, errors: int, trials: int, delta: float, tests: int) -> Check:
     """Whether an error rate is at most delta: exact binomial tests, `tests` of them in the claim together.
 
     Fails with probability at most `FALSE_ALARM` / (2 tests) where it is.
@@ -96,7 +94,7 @@ def error_rate(where: str, errors: int, trials: int, delta: float, tests: int, a
     verdict: Verdict = "fails" if low > delta else "holds" if high <= delta else "undecided"
     enough = _trials(errors / trials, delta, tests) if verdict == "undecided" else None
     where = f"{where}; delta = {delta:g}"
-    return Check(where, f"at most {delta:g}", errors / trials, low, high, verdict, trials, enough, asserted)
+    return Check(where, f"at most {delta:g}", errors / trials, low, high, verdict, trials, enough)
 
 
 def decidable(delta: float, trials: int, tests: int) -> bool:
@@ -129,12 +127,12 @@ def _trials(rate: float, delta: float, tests: int) -> int | None:
     return None
 
 
-def quantile(tests: int, freedom: int, alarm: float = FALSE_ALARM) -> float:
-    """Standard errors to each side of a normal estimate, for `tests` intervals together at 1 - `alarm`.
+def quantile(tests: int, freedom: int) -> float:
+    """Standard errors to each side of a normal estimate, for `tests` intervals together at 1 - `FALSE_ALARM`.
 
     Student's, of so many degrees of freedom of the standard error.
     """
-    return float(-special.stdtrit(freedom, alarm / (2 * tests)))
+    return float(-special.stdtrit(freedom, FALSE_ALARM / (2 * tests)))
 
 
 def within(

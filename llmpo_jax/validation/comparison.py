@@ -135,7 +135,7 @@ def _drawing(solved: pl.DataFrame) -> Drawing:
     """Share of instances and replications solved within x times the bound, a line per sampler, a panel per space."""
     spaces = solved["space"].unique(maintain_order=True).to_list()
     samplers = solved["sampler"].unique(maintain_order=True).to_list()
-    figure, panels = style.grid(1, len(spaces), 2.4, above=0.3)
+    figure, panels = style.grid(len(spaces), len(spaces), 2.4, above=0.3)
     x = np.geomspace(1, FURTHEST, 200)
     for panel, space in zip(panels, spaces, strict=True):
         mine = solved.filter(pl.col("space") == space)

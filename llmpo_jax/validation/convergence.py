@@ -153,7 +153,7 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     """Lost efficiency, and distance where it means something, against comparisons, both axes logarithmic."""
     names = rows["instance"].unique(maintain_order=True).to_list()
     looks = {name: places.look(index) for index, name in enumerate(names)}
-    figure, panels = style.grid(1, 2, 2.3, above=0.4)
+    figure, panels = style.grid(2, 2, 2.3, above=0.4)
     titles = {"lost": "efficiency lost, 1 - T* / T(w)", "distance": "distance of w from w*, total variation"}
     for panel, (column, title) in zip(panels, titles.items(), strict=True):
         panel.set_xscale("log")
@@ -168,8 +168,7 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
             panel.vlines(t, np.maximum(low, value / 10), high, color=looks[str(name)]["color"], linewidth=0.8)
             panel.plot(t, value, **looks[str(name)])
         for axis in (panel.xaxis, panel.yaxis):
-            low, high = axis.get_view_interval()
-            style.log_ticks(axis, float(low), float(high), 2.4 if axis is panel.xaxis else 1.8)
+            style.ticks_in_view(axis, 2.4 if axis is panel.xaxis else 1.8)
     style.legend_above(figure, [style.handle(name, **looks[name]) for name in names])
     caption = (
         "How far the mean proportions w of LLM-PO's comparisons are from optimal ones when it stops at "
@@ -183,10 +182,10 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
 def _heat(rows: pl.DataFrame) -> Drawing:
     """A square for each instance: optimal proportions above the diagonal, those of the comparisons below."""
     names = rows["instance"].unique(maintain_order=True).to_list()
-    figure, panels = style.grid(-(-len(names) // 2), 2, 2.6, above=0.1)
+    figure, panels = style.grid(len(names), 2, 2.6, above=0.1)
     largest = float(np.sqrt(rows["optimal"].to_numpy().max()))
     drawn = None
-    for panel, name in zip(panels, names, strict=False):
+    for panel, name in zip(panels, names, strict=True):
         mine = rows.filter(pl.col("instance") == name)
         first, second = mine["first"].to_numpy(), mine["second"].to_numpy()
         square = np.zeros((second.max() + 1, second.max() + 1))
@@ -197,10 +196,8 @@ def _heat(rows: pl.DataFrame) -> Drawing:
             style.fixed_ticks(axis, range(0, len(square), 5), [f"{policy}" for policy in range(0, len(square), 5)])
         panel.set_xlabel("policy, the winner first")
         panel.set_ylabel("policy")
-    for surplus in panels[len(names) :]:
-        surplus.remove()
     if drawn is not None:
-        bar = figure.colorbar(drawn, ax=panels[: len(names)], shrink=0.6, label="share of the comparisons")
+        bar = figure.colorbar(drawn, ax=panels, shrink=0.6, label="share of the comparisons")
         ticks = [share for share in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4) if share <= largest**2]
         style.fixed_ticks(bar.ax.yaxis, [math.sqrt(tick) for tick in ticks], [f"{100 * tick:.0f} %" for tick in ticks])
     caption = (

@@ -7,7 +7,6 @@ sound counterpart goes through in the claim.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -22,11 +21,12 @@ from llmpo_jax.hunting.cells import DELTAS, LIMIT
 from llmpo_jax.hunting.samplers import HOSTILE
 from llmpo_jax.machine import cores
 from llmpo_jax.models import PreferenceModel, Tabular, host_probabilities
+from llmpo_jax.models.instances import from_upper
 from llmpo_jax.protocol import Comparison, Problem, Sampler, State, Statistics, StoppingRule, Verdict
 from llmpo_jax.samplers.tracking import counts, plug_in_proportions
 from llmpo_jax.spaces import UNSTRUCTURED
 from llmpo_jax.stopping.e_process import EProcess
-from llmpo_jax.validation import broken_theory, claims, errors, settlement
+from llmpo_jax.validation import broken_theory, errors, growth, settlement
 from llmpo_jax.validation.claims import Check
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
@@ -164,8 +164,7 @@ def _biased_draw(scope: Scope, runs: Runs) -> list[Check]:
     cells = []
     for where, model in _models(scope).items():
         mu = host_probabilities(model)
-        off = np.clip(np.triu(mu - _BIAS, 1), 0, 1)
-        drawn = Tabular(off + np.tril(1 - off.T, -1) + np.eye(len(mu)) / 2)
+        drawn = Tabular(from_upper(np.clip(mu - _BIAS, 0, 1)))
         run = _hostile(drawn, f"{where}, biased", _SOUND, "biased draw")
         cells.append((run, dataclasses.replace(runs.one(run), model=model), True))
     return errors.checked(cells)
@@ -178,15 +177,11 @@ def _off_by_one(scope: Scope, runs: Runs) -> list[Check]:
 def _through_efficiency(
     name: str, source: str, sampler: str | Sampler, rule: str | StoppingRule, most: float
 ) -> Callable[[Scope, Runs], list[Check]]:
-    """A procedure through the multiple of T* log(1 / delta) at delta = 1e-10, of which its sound form needs less."""
+    """A procedure through the multiple of T* log(1 / delta) of C7, of which its sound form needs less than `most`."""
 
     def checks(scope: Scope, runs: Runs) -> list[Check]:
-        run = Run(source, sampler, rule, (1e-10,), (), _FEW, LIMIT * 8, procedure=name)
-        found = runs.one(run)
-        assert found.time is not None
-        multiple = found.spent(0) / (found.time * 10 * math.log(10))
-        error = claims.standard_error(multiple)
-        return [claims.within(f"{run.source}; {name}", float(multiple.mean()), error, 0, most, _FEW, 1)]
+        run = Run(source, sampler, rule, (growth.DELTA,), (), _FEW, LIMIT * 8, procedure=name)
+        return [growth.multiple(run, runs.one(run), tests=1, most=most)]
 
     return checks
 
@@ -203,13 +198,9 @@ class _Planted(NamedTuple):
     checks: Callable[[Scope, Runs], list[Check]]
 
 
-def _of_bounds(name: str) -> Callable[[Scope, Runs], list[Check]]:
-    """A broken bound through its claim."""
-    return lambda scope, runs: list(broken_theory.DEFECTS[name](scope, runs).checks)
-
-
 def _bound(name: str, what: str, by: str) -> dict[str, _Planted]:
-    return {name: _Planted(what, by, _of_bounds(name))}
+    """A broken bound through its claim."""
+    return {name: _Planted(what, by, lambda scope, runs: list(broken_theory.DEFECTS[name](scope, runs).checks))}
 
 
 PLANTED: dict[str, _Planted] = {
@@ -238,12 +229,12 @@ PLANTED: dict[str, _Planted] = {
     ),
     "a loser's update forgotten": _Planted(
         "only the winner's wealth is changed",
-        "C4",
-        _through_efficiency("forgetful", "bradley-terry:16", "llm-po", _FORGETFUL, most=3),
+        "C7",
+        _through_efficiency("forgetful", "bradley-terry:16", "llm-po", _FORGETFUL, most=growth.FACTOR),
     ),
     "tracking without exploration": _Planted(
         "proportions of the estimate, without forced exploration",
-        "C4",
+        "C7",
         _through_efficiency("no exploration", "cyclic:17", _UNEXPLORING, "e-process", most=20),
     ),
     "settled on arrival": _Planted("evidence in the order in which verdicts come", "C10", _settled_on_arrival),

@@ -121,13 +121,12 @@ def _cells(scope: Scope, assume: str) -> Iterable[_Cell]:
             for sampler in samplers if rule == "e-process" else samplers[:1]:
                 run = Run(source, sampler, rule, DELTAS, (), *size)
                 yield _Cell(run, rule, proven, hostile=False)
-        yield from _hostile(scope, assume, rule, proven)
+        if proven:
+            yield from _hostile(scope, assume, rule)
 
 
-def _hostile(scope: Scope, assume: str, rule: str, proven: bool) -> Iterable[_Cell]:
-    """A rule on instances that were made to break one, with samplers that bring errors out."""
-    if not proven:
-        return
+def _hostile(scope: Scope, assume: str, rule: str) -> Iterable[_Cell]:
+    """A proven rule on instances that were made to break one, with samplers that bring errors out."""
     size = _QUICK_HOSTILE[assume] if scope.quick else _FULL_HOSTILE
     rng = np.random.default_rng(scope.seed)
     names = (FIRST,) if scope.quick else tuple(HOSTILE)
@@ -152,7 +151,7 @@ def _hostile(scope: Scope, assume: str, rule: str, proven: bool) -> Iterable[_Ce
                     name=f"{assume}, K = 3, {where}",
                     procedure=f"{name}, {rule}" + (", certify" if existence == "certify" else ""),
                 )
-                yield _Cell(run, rule, proven, hostile=True)
+                yield _Cell(run, rule, proven=True, hostile=True)
 
 
 def _rates(cells: Sequence[_Cell], results: Sequence[Result]) -> pl.DataFrame:
@@ -183,17 +182,16 @@ def _rates(cells: Sequence[_Cell], results: Sequence[Result]) -> pl.DataFrame:
 def _drawing(rates: pl.DataFrame) -> Drawing:
     """Error rate against delta: a panel per instance of the collection, one for the worst of the hostile ones."""
     sources = rates.filter(~pl.col("hostile"))["instance"].unique(maintain_order=True).to_list()
-    worst = rates.filter("hostile").sort("rate", descending=True).unique(["rule", "delta"], keep="first")
+    hostile = rates.filter("hostile").sort("rate", descending=True, maintain_order=True)
+    worst = hostile.unique(["rule", "delta"], keep="first", maintain_order=True)
     panels = {source: rates.filter(~pl.col("hostile") & (pl.col("instance") == source)) for source in sources}
     panels |= {"worst hostile case per level": worst} if len(worst) else {}
     columns = 2 if len(panels) == 4 else min(3, len(panels))
-    figure, axes = style.grid(-(-len(panels) // columns), columns, 1.9)
-    for panel, (title, rows) in zip(axes, panels.items(), strict=False):
+    figure, axes = style.grid(len(panels), columns, 1.9)
+    for panel, (title, rows) in zip(axes, panels.items(), strict=True):
         panel.set_title(title)
         _panel(panel, rows)
-    for surplus in axes[len(panels) :]:
-        surplus.remove()
-    style.label_axes(axes[: len(panels)], "level delta", "error rate")
+    style.label_axes(axes, "level delta", "error rate")
     rules = rates["rule"].unique(maintain_order=True).to_list()
     style.legend_above(figure, [style.handle(style.rule_label(rule), **_line(rule)) for rule in rules])
     caption = (

@@ -197,7 +197,7 @@ def _remarks(table: pl.DataFrame) -> list[str]:
     found = []
     for row in table.filter(pl.col("space") == "structured").rows(named=True):
         told = [
-            _share(row[f"{name}, denied"], row[f"{name}, drawn"]) + f" with {name}"
+            f"{row[f'{name}, denied'] / row[f'{name}, drawn']:.1%} with {name}"
             if row[f"{name}, drawn"]
             else f"never with {name}"
             for name in ("same pairs", "all pairs alike")
@@ -209,13 +209,9 @@ def _remarks(table: pl.DataFrame) -> list[str]:
     return found
 
 
-def _share(denied: int, drawn: int) -> str:
-    return f"{denied / drawn:.1%}" if drawn else "none (too few comparisons)"
-
-
 def _drawing(table: pl.DataFrame) -> Drawing:
     """Error rates against the noise, and how often the test of fit would have told."""
-    figure, (left, right) = style.grid(1, 2, 2.2, above=0.1)
+    figure, (left, right) = style.grid(2, 2, 2.2, above=0.1)
     for index, ((space,), some) in enumerate(table.group_by("space", maintain_order=True)):
         rate = some["errors"] / some["replications"]
         _line(left, index, f"{space} llm-po", some["noise"], rate, some["low"], some["high"])

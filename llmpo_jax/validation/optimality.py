@@ -235,10 +235,8 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     compared = rows.filter(pl.col("instance").is_in(rows.filter(pl.col("sampler") != "llm-po")["instance"].implode()))
     panels = [("llm-po on every instance", ours, "instance")]
     panels += [(str(name), some, "sampler") for (name,), some in compared.group_by("instance", maintain_order=True)]
-    figure, axes = style.grid(-(-len(panels) // 2), 2, 2.3, above=0.4)
-    for surplus in axes[len(panels) :]:
-        surplus.remove()
-    for panel, (title, some, by) in zip(axes, panels, strict=False):
+    figure, axes = style.grid(len(panels), 2, 2.3, above=0.4)
+    for panel, (title, some, by) in zip(axes, panels, strict=True):
         panel.set_title(title)
         panel.axhline(1, color="0.2", linewidth=0.8)
         for index, ((name,), line) in enumerate(some.group_by(by, maintain_order=True)):

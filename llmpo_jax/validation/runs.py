@@ -49,7 +49,6 @@ class Run:
     existence: Existence = "assumed"
     assume: str | None = None
     features: np.ndarray | None = None
-    first: int = 0
     name: str | None = None
     procedure: str | None = None
 
@@ -86,17 +85,13 @@ class Runs:
         self._asked = asked
         self._seed = seed
         self._progress = progress
-        self._results: dict[tuple[str, int, int], Result] = {}
-        self._turns: dict[tuple[str, int, int], threading.Lock] = {}
+        self._results: dict[tuple[str, int], Result] = {}
+        self._turns: dict[tuple[str, int], threading.Lock] = {}
         self._lock = threading.Lock()
-
-    @property
-    def seed(self) -> int:
-        return self._seed
 
     def one(self, run: Run) -> Result:
         """The outcome of a run."""
-        key = (run.label, run.first, run.replications)
+        key = (run.label, run.replications)
         with self._lock:
             turn = self._turns.setdefault(key, threading.Lock())
         with turn:  # one that is asked for twice at the same time is run once
@@ -115,8 +110,8 @@ class Runs:
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
         prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume, run.features)
-        end = run.first + run.replications
-        blocks = [range(start, min(start + _CHUNK, end)) for start in range(run.first, end, _CHUNK)]
+        end = run.replications
+        blocks = [range(start, min(start + _CHUNK, end)) for start in range(0, end, _CHUNK)]
         identities = self._identities(run, prepared.model, blocks)
         missing = [index for index, identity in enumerate(identities) if not self._folder.has_chunk(identity)]
         if missing:

@@ -11,11 +11,8 @@ from llmpo_jax.models.collection import STRUCTURED, UNSTRUCTURED
 from llmpo_jax.registry import nearest
 from llmpo_jax.spaces import SPACES, space
 
-BASELINES = {
-    "unstructured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
-    "structured": ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb"),
-}
-"""The paper's."""
+BASELINES = ("round-robin", "random-pair", "epsilon-greedy", "thompson", "rucb")
+"""The paper's, in both spaces."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Scope:
         """The samplers that are held against LLM-PO: the paper's, and the user's that the space knows."""
         known = space(assume).samplers.names()
         further = [name for name in self.samplers if name in known and name != "llm-po"]
-        return tuple(dict.fromkeys((*BASELINES[assume], *further)))
+        return tuple(dict.fromkeys((*BASELINES, *further)))
 
     def rules(self, assume: str) -> tuple[str, ...]:
         """All stopping rules of the space that are told nothing of their level, the user's among them."""

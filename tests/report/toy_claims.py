@@ -25,7 +25,7 @@ MANIFEST = {"versions": {"llmpo-jax": "1"}, "git": None, "device": "1 x cpu", "m
 def levels(table: pl.DataFrame) -> Drawing:
     """A panel for each name."""
     names = table["name"].unique(maintain_order=True).to_list()
-    figure, panels = style.grid(1, len(names), 1.9)
+    figure, panels = style.grid(len(names), len(names), 1.9)
     for panel, name in zip(panels, names, strict=True):
         mine = table.filter(pl.col("name") == name)
         panel.set_title(name[:20])
