@@ -14,6 +14,9 @@ _EXPONENTIAL = tuple(1 / math.factorial(power + 2) for power in range(17))
 #: `(artanh(s) - s) / s^3` in powers of s^2; for |s| <= 1/3 the rest is below 2^-56 of it.
 _ARTANH = tuple(1 / (2 * power + 3) for power in range(17))
 
+#: Nodes and weights that integrate `(1 - u) q(u)` over [0, 1] for every cubic q.
+_RADAU = tuple(((4 + sign * math.sqrt(6)) / 10, (9 - sign * math.sqrt(6)) / 36) for sign in (-1, 1))
+
 
 def _as_array(value: Array) -> Array:
     return np.asarray(value, np.float64) if isinstance(value, int | float) else value
@@ -103,6 +106,25 @@ def shift_slope(x: Array, shift: Array) -> Array:
     xp = array_namespace(x, shift)
     low, high = xp.minimum(x, x + shift), xp.maximum(x, x + shift)
     return -xp.sign(shift) * sigmoid(high) * sigmoid(-low) * xp.expm1(-xp.abs(shift))
+
+
+def near_kl(x: Array, shift: Array) -> Array:
+    """`shift_kl` roughly and fast: `shift^2` times the integral of `(1 - u) a(x + u shift)` over u from 0 to 1, `a` the
+    derivative of the sigmoid, by Radau's two nodes.
+
+    Args:
+      x, shift: finite logits, shapes that broadcast.
+
+    Returns:
+      The divergence, > 0 but for a shift of 0, to 0.3 % for shifts up to 2, 3 % up to 4.
+    """
+    return shift**2 * sum(weight * _spread(x + node * shift) for node, weight in _RADAU)
+
+
+def _spread(x: Array) -> Array:
+    """`sigmoid(x) sigmoid(-x)`, whose digits are kept in both tails."""
+    tail = array_namespace(x).exp(-abs(x))
+    return tail / (1 + tail) ** 2
 
 
 def _logistic_kl(x: Array, y: Array, shift: Array) -> Array:

@@ -1,106 +1,46 @@
 """LLM-PO in the structured space: a regularised convex program, solved while sampling, and tracked.
 
-The proportions w on the pairs are to maximise the information on the hardest rival (Fisher form, theory section 3),
+At every refresh the proportions w on the pairs make a few projected gradient steps on the simplex from where they were,
+towards those that are best for the hardest rival at the present estimate, in the exact form of the program (`steps`).
+Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
 
-    min_k f_k(w) = g_k^2 / (2 c_k . H(w)^-1 c_k),    H(w) = sum_p w_p a_p z_p z_p^T,    a_p = mu_p (1 - mu_p),
-
-at the present estimate, by the functions of `llmpo_jax.theory.program`, as the bound has it. At every refresh w makes
-`STEPS` projected gradient steps on the simplex from where it was, with the min smoothed (a softmin with temperature
-`TEMPERATURE` times the min), H regularised by the prior's precision, and steps capped: uncapped, on a few pairs of very
-different use they jump from corner to corner of the simplex, and one run in a hundred never learns a direction that it
-needs. Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
-
-Where comparisons end in ties or have costs, w are shares of the cost, a_p is divided by the price of a decided
-comparison (theory, section 10), and what is tracked are the shares w_p / c_p of the comparisons.
+The min over rivals is smoothed: while the estimate is rough, the rival that looks hardest may not be. Once the evidence
+on it exceeds `WARM` nats the temperature falls, so that rivals are told apart by about as many nats as matter, and
+steps shorten as the program becomes less smooth. Hence the proportions tend to optimal ones, and the comparisons to as
+few as theory allows as delta tends to 0. That is measured, not proven: constants and schedule are heuristic.
 """
 
 from __future__ import annotations
 
-import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler, State
-from llmpo_jax.samplers.llm_po import decided_share
+from llmpo_jax.samplers.structured import steps
+from llmpo_jax.samplers.structured.steps import Factors, Pace
 from llmpo_jax.theory import linear, program
 
-STEPS = 4
-STEP_SIZE = 0.4
-TEMPERATURE = 0.3
-LARGEST_MOVE = 0.1
-"""Of any one proportion in a step, about."""
-_PROJECTION_STEPS = 10
+TEMPERATURE = 0.5
+STEP_SIZE = 0.8
+WARM = 8.0
+"""Evidence on the hardest rival, nats, from which on both fall like its inverse."""
 
 
-def project(values: jax.Array) -> jax.Array:
-    """The point of the simplex nearest to `values` [P], to about 1e-3 (Michelot 1986, from below, then rescaled).
+class Adaptive(NamedTuple):
+    """State.
 
-    A few passes over the vector instead of the sort that an exact projection takes.
+    Attributes:
+        proportions: [P], of the cost.
+        shifts: [K, d], from the estimate to the alternatives in which a rival ties the leader.
+        factors: [K], of the exact values to Fisher's.
     """
 
-    def raise_floor(_: int, floor: jax.Array) -> jax.Array:
-        above = values > floor
-        return (jnp.sum(jnp.where(above, values, 0)) - 1) / jnp.sum(above).astype(values.dtype)
-
-    start = (jnp.sum(values) - 1) / values.shape[0]
-    kept = jnp.maximum(values - jax.lax.fori_loop(0, _PROJECTION_STEPS, raise_floor, start), 0)
-    return kept / jnp.sum(kept)
-
-
-def improve(
-    problem: Problem, statistics: LinearStatistics, proportions: jax.Array, contrasts: jax.Array, gaps: jax.Array
-) -> jax.Array:
-    """One projected gradient step on the proportions [P], at the present estimate.
-
-    Args:
-        contrasts: [K, d], of the rivals; zero for policies that are none.
-        gaps: [K], of their scores.
-    """
-    design, dtype = linear.of(problem), problem.dtype
-    spread, spent = linear.spread(problem, statistics.estimate), statistics.t.astype(dtype)
-    if problem.priced or statistics.ties is not None:
-        spread = spread / decided_costs(problem, statistics)
-    if problem.priced:
-        spent = made(statistics).astype(dtype) @ pair_costs(problem)
-    inverse = linear.inverse_design(problem, proportions * spread, spent)
-    values, shifts = program.fisher(inverse, contrasts, gaps)
-    least = jnp.min(values) + jnp.finfo(dtype).tiny
-    prices, _ = program.softmin(values, TEMPERATURE * least)
-    gain = program.fisher_gains(design.products, spread, prices, shifts)
-    # Capped, so that no step can leave everything on one pair.
-    step = jnp.minimum(STEP_SIZE / proportions.shape[0], LARGEST_MOVE / jnp.max(gain / least))
-    return project(proportions + step * (gain / least - 1))
-
-
-def improved(
-    problem: Problem, statistics: LinearStatistics, proportions: jax.Array, contrasts: jax.Array, gaps: jax.Array
-) -> jax.Array:
-    """The proportions [P] after `STEPS` steps of `improve`."""
-    step = functools.partial(improve, problem, statistics, contrasts=contrasts, gaps=gaps)
-    return jax.lax.fori_loop(0, STEPS, lambda _, present: step(present), proportions)
-
-
-def pair_costs(problem: Problem) -> jax.Array:
-    """[P], what a comparison of each pair costs; ones where that is not known."""
-    first, second = linear.pairs(problem.num_policies)
-    if problem.costs is None:
-        return jnp.ones(len(first), problem.dtype)
-    return problem.costs[first, second].astype(problem.dtype)
-
-
-def made(statistics: LinearStatistics) -> jax.Array:
-    """int32 [P], comparisons of each pair, ties among them."""
-    return statistics.counts if statistics.ties is None else statistics.counts + statistics.ties
-
-
-def decided_costs(problem: Problem, statistics: LinearStatistics) -> jax.Array:
-    """[P], what a decided comparison of each pair costs; in comparisons where costs are not known."""
-    costs, decided = pair_costs(problem), statistics.counts
-    if statistics.ties is None:
-        return costs
-    return costs / decided_share(decided, statistics.ties, jnp.sum(decided), statistics.t, problem.dtype)
+    proportions: jax.Array
+    shifts: jax.Array
+    factors: jax.Array
 
 
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -113,28 +53,46 @@ def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> 
 def furthest_behind(statistics: LinearStatistics, proportions: jax.Array) -> jax.Array:
     """int32, the pair that is furthest behind t times its proportion once one comparison more is made."""
     target = (statistics.t + 1).astype(proportions.dtype) * proportions
-    return vectors.argmin(made(statistics).astype(proportions.dtype) - target)
+    return vectors.argmin(steps.made(statistics).astype(proportions.dtype) - target)
 
 
-def _init(problem: Problem) -> State:
-    """While nothing is known: in proportion to |z|^2, what a pair tells of all directions together."""
+def tracked(problem: Problem, statistics: LinearStatistics, shares: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The pair that is furthest behind these shares of the cost [P]."""
+    if problem.priced:
+        shares = shares / steps.pair_costs(problem)
+        shares = shares / jnp.sum(shares)
+    return pair_of(problem, statistics, furthest_behind(statistics, shares))
+
+
+def by_length(problem: Problem) -> jax.Array:
+    """Proportions [P] while nothing is known: like |z|^2, what a pair tells of all directions together."""
     length = jnp.sum(linear.of(problem).differences ** 2, axis=1)
     return length / jnp.sum(length)
 
 
+def _init(problem: Problem) -> Adaptive:
+    features = linear.of(problem).features
+    return Adaptive(by_length(problem), jnp.zeros_like(features), jnp.ones_like(features[:, 0]))
+
+
 def _select(
-    problem: Problem, key: jax.Array, statistics: LinearStatistics, evidence: jax.Array, state: State
-) -> tuple[jax.Array, jax.Array, State]:
-    proportions = state
-    if problem.priced:
-        proportions = state / pair_costs(problem)
-        proportions = proportions / jnp.sum(proportions)
-    return *pair_of(problem, statistics, furthest_behind(statistics, proportions)), state
+    problem: Problem, key: jax.Array, statistics: LinearStatistics, evidence: jax.Array, state: Adaptive
+) -> tuple[jax.Array, jax.Array, Adaptive]:
+    return *tracked(problem, statistics, state.proportions), state
 
 
-def _refresh(problem: Problem, statistics: LinearStatistics, state: State) -> State:
+def refreshed(problem: Problem, statistics: LinearStatistics, state: Adaptive) -> Adaptive:
+    """The steps of one refresh."""
     contrasts = linear.contrasts(problem, statistics.leader)
-    return improved(problem, statistics, state, contrasts, contrasts @ statistics.estimate)
+    at = steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate)
+    values, _ = program.fisher(steps.inverse(problem, at, state.proportions), at.contrasts, at.gaps)
+    values = values * state.factors
+    least = jnp.min(values) + jnp.finfo(problem.dtype).tiny
+    cooling = jnp.minimum(1, WARM / (at.spent * least))
+    pace = Pace(TEMPERATURE * cooling, STEP_SIZE * cooling)
+    prices, _ = program.softmin(values, pace.temperature * least)
+    factors, shifts = steps.corrected(problem, at, state.proportions, prices, state.shifts)
+    return Adaptive(steps.improved(problem, at, state.proportions, pace, factors), shifts, jnp.asarray(factors.values))
 
 
 def _select_oracle(
@@ -143,9 +101,9 @@ def _select_oracle(
     return *pair_of(problem, statistics, furthest_behind(statistics, linear.of(problem).optimal)), state
 
 
-LLM_PO = Sampler(_init, _select, _refresh)
-"""Adaptive design by projected gradient, tracked. Heuristic constants; no guarantee hangs on them, since any sampler
-may run with any stopping rule. Step size and temperature are relative, so the scale of the problem does not matter."""
+LLM_PO = Sampler(_init, _select, refreshed)
+"""Adaptive design by projected gradient, tracked. No guarantee hangs on its constants, since any sampler may run with
+any stopping rule."""
 
 LLM_PO_ORACLE = Sampler(lambda problem: (), _select_oracle, oracle=True)
 """Tracks the optimal proportions of the TRUE parameter, which no procedure can know: a yardstick for trackers."""

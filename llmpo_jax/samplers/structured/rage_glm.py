@@ -33,7 +33,7 @@ import jax.numpy as jnp
 
 from llmpo_jax import vectors
 from llmpo_jax.protocol import LinearStatistics, Problem, Sampler
-from llmpo_jax.samplers.structured.llm_po import LLM_PO, furthest_behind, pair_of
+from llmpo_jax.samplers.structured.llm_po import by_length, furthest_behind, pair_of
 from llmpo_jax.theory import linear, program
 
 FIRST_PHASE = -2
@@ -64,7 +64,7 @@ class Phase(NamedTuple):
 
 
 def _init(problem: Problem) -> Phase:
-    proportions, zero = LLM_PO.init(problem), jnp.zeros((), jnp.int32)
+    proportions, zero = by_length(problem), jnp.zeros((), jnp.int32)
     return Phase(
         proportions=proportions,
         prices=_distribution(jnp.ones_like(proportions)),
@@ -111,7 +111,7 @@ def advance(problem: Problem, statistics: LinearStatistics, phase: Phase) -> Pha
     ended = precise | over
     return Phase(
         # Steps that multiply cannot raise what has come to nothing.
-        proportions=jnp.where(ended, (phase.proportions + LLM_PO.init(problem)) / 2, phase.proportions),
+        proportions=jnp.where(ended, (phase.proportions + by_length(problem)) / 2, phase.proportions),
         prices=jnp.where(ended, 1 / phase.prices.shape[0], phase.prices),
         surviving=kept | over,
         number=jnp.where(over, FIRST_PHASE, phase.number + precise.astype(jnp.int32)),
