@@ -116,7 +116,7 @@ def near_kl(x: Array, shift: Array) -> Array:
       x, shift: finite logits, shapes that broadcast.
 
     Returns:
-      The divergence, > 0 but for a shift of 0, to 0.3 % for shifts up to 2, 3 % up to 4.
+      The divergence, > 0 but for a shift of 0, to 0.3 % for shifts up to 2, 4 % up to 4.
     """
     return shift**2 * sum(weight * _spread(x + node * shift) for node, weight in _RADAU)
 

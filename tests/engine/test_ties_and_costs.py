@@ -23,7 +23,8 @@ from llmpo_jax.protocol import Problem, Statistics
 from llmpo_jax.report.console import summary_table
 from llmpo_jax.report.figures import draw
 from llmpo_jax.samplers import structured, tracking
-from llmpo_jax.samplers.structured import llm_po as structured_llm_po
+from llmpo_jax.samplers.structured import steps
+from llmpo_jax.samplers.structured.llm_po import WARMEST
 from llmpo_jax.spaces import STRUCTURED, UNSTRUCTURED
 from llmpo_jax.theory import linear
 from llmpo_jax.theory.statistics import nothing_yet
@@ -154,12 +155,15 @@ def test_the_structured_design_by_information_per_cost() -> None:
     )
     start = rng.dirichlet(np.ones(10))
     contrasts = linear.contrasts(problem, statistics.leader)
-    improve = quickly(functools.partial(structured_llm_po.improve, problem))
-    found = improve(statistics, jnp.asarray(start), contrasts, contrasts @ statistics.estimate)
+    improve = quickly(functools.partial(steps.improve, problem, pace=WARMEST))
+    found = improve(steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate), jnp.asarray(start))
     literal.w = literal.improved(start)
     np.testing.assert_allclose(found, literal.w, atol=2e-3)
-    select = quickly(functools.partial(structured.STRUCTURED_SAMPLERS.get("llm-po").select, problem))
-    first, second, _ = select(jax.random.key(0), statistics, jnp.zeros(5), jnp.asarray(literal.w))
+    sampler = structured.STRUCTURED_SAMPLERS.get("llm-po")
+    state = sampler.init(problem)._replace(proportions=jnp.asarray(literal.w))
+    first, second, _ = quickly(functools.partial(sampler.select, problem))(
+        jax.random.key(0), statistics, jnp.zeros(5), state
+    )
     assert (int(first), int(second)) == literal.next_pair()
 
 

@@ -14,11 +14,21 @@ PERIOD, PRECISION = 8, 15.0
 EPOCHS, GROWTH, CAUTION = 48, 1.4, 3.0
 HEDGE, LATE, LATE_HEDGE = 0.05, 24, 0.01
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE, TIE_PRIOR = 4, 0.4, 0.3, 0.1, 8.0
+WARM, LEARNING, SOME = 20.0, 160.0, 1e-3
 RADIUS = 1e4
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
+
+
+def bend(x: np.ndarray) -> np.ndarray:
+    return sigmoid(x) * sigmoid(-x)
+
+
+def softmin(values: list[float], temperature: float) -> np.ndarray:
+    weight = np.exp([(min(values) - value) / (temperature * min(values)) for value in values])
+    return weight / weight.sum()
 
 
 def project(values: np.ndarray) -> np.ndarray:
@@ -46,6 +56,8 @@ class Run:
         self.covariance = np.eye(self.d) / PRECISION
         length = (self.z**2).sum(axis=1)
         self.w = length / length.sum()
+        self.shifts = np.zeros((self.k, self.d))
+        self.exact = np.ones(self.k)
         self.peak = np.zeros(self.k)
         self.null = np.zeros((self.k, self.d))
         self.mixture = np.zeros(self.k)
@@ -87,34 +99,80 @@ class Run:
         self.weigh()
 
     def design(self) -> None:
+        """The steps of one refresh, with the exact form in as far as evidence allows."""
+        a, inverse, worth, spent = self.program(self.w)
+        rivals = [k for k in range(self.k) if k != self.leader]
+        values, rough = self.fisher(inverse, rivals, None)
+        least = min(v * self.exact[k] for v, k in zip(values, rivals, strict=True))
+        heat = min(1.0, max(WARM / (spent * least), (LEARNING * self.d / self.t) ** 2))
+        warmed = [v * self.exact[k] ** (1 - heat) for v, k in zip(values, rivals, strict=True)]
+        weight = softmin(warmed, TEMPERATURE * heat)
+        mu = sigmoid(self.z @ self.theta)
+        gain = np.zeros(len(self.w))
+        for v, q, k in zip(values, weight, rivals, strict=True):
+            c = self.x[self.leader] - self.x[k]
+            shift = self.shifts[k] - inverse @ c * (c @ (self.theta + self.shifts[k])) / (c @ inverse @ c)
+            moved = self.z @ shift
+            cost = sum(
+                weight * moved**2 * bend(self.z @ self.theta + node * moved)
+                for node, weight in (((4 - 6**0.5) / 10, (9 + 6**0.5) / 36), ((4 + 6**0.5) / 10, (9 - 6**0.5) / 36))
+            )
+            ridge = PRECISION / spent
+            self.exact[k] = (self.w @ (worth * cost) + ridge / 2 * shift @ shift) / v
+            gain += q * worth * cost
+            slope = self.z.T @ (self.w * worth * (sigmoid(self.z @ (self.theta + shift)) - mu)) + ridge * shift
+            used = self.w > 0
+            curved = max(1.0, max(bend(self.z @ (self.theta + shift))[used] / bend(self.z @ self.theta)[used]))
+            self.shifts[k] = shift - inverse @ slope / curved
+        self.shifts[self.leader], self.exact[self.leader] = 0, 1
+        plain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, rough, strict=True))
+        added = SOME * max(plain)
+        gains = ((gain + added) / (plain + added)) ** (1 - heat)
         for _ in range(STEPS):
-            self.w = self.improved(self.w)
+            self.w = self.improved(self.w, None, heat, self.exact ** (1 - heat), gains)
+
+    def program(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """The variances, the inverse of the regularised information, what comparisons are worth, and the cost."""
+        mu = sigmoid(self.z @ self.theta)
+        made = self.counts + self.ties
+        decided = (self.counts + TIE_PRIOR * (self.counts.sum() + 1) / (self.t + 1)) / (made + TIE_PRIOR)
+        worth = (decided if self.may_tie else 1) / self.costs
+        a = mu * (1 - mu) * worth
+        information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
+        spent = made @ self.costs
+        return a, np.linalg.inv(information + PRECISION / spent * np.eye(self.d)), worth, spent
+
+    def fisher(self, inverse: np.ndarray, rivals: list[int], gaps: dict[int, float] | None) -> tuple[list, list]:
+        values, shifts = [], []
+        for k in rivals:
+            c = self.x[self.leader] - self.x[k]
+            variance = c @ inverse @ c
+            gap = c @ self.theta if gaps is None else gaps[k]
+            values.append(gap**2 / (2 * variance))
+            shifts.append(inverse @ c * gap / variance)
+        return values, shifts
 
     def weigh(self) -> None:
         self.weigh_e_process()
         self.weigh_likelihoods()
 
-    def improved(self, w: np.ndarray, gaps: dict[int, float] | None = None) -> np.ndarray:
-        """One step on the proportions; given `gaps`, of these rivals alone."""
-        mu = sigmoid(self.z @ self.theta)
-        made = self.counts + self.ties
-        decided = (self.counts + TIE_PRIOR * (self.counts.sum() + 1) / (self.t + 1)) / (made + TIE_PRIOR)
-        a = mu * (1 - mu) * (decided if self.may_tie else 1) / self.costs
-        information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
-        inverse = np.linalg.inv(information + PRECISION / (made @ self.costs) * np.eye(self.d))
-        values, shifts = [], []
-        for k in range(self.k):
-            if k != self.leader and (gaps is None or k in gaps):
-                c = self.x[self.leader] - self.x[k]
-                variance = c @ inverse @ c
-                gap = c @ self.theta if gaps is None else gaps[k]
-                values.append(gap**2 / (2 * variance))
-                shifts.append(inverse @ c * gap / variance)
-        least = min(values)
-        weight = np.exp([(least - value) / (TEMPERATURE * least) for value in values])
-        weight /= weight.sum()
-        gain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, shifts, strict=True))
-        step = min(STEP_SIZE / len(w), LARGEST_MOVE / max(gain / least))
+    def improved(
+        self,
+        w: np.ndarray,
+        gaps: dict[int, float] | None = None,
+        heat: float = 1.0,
+        exact: np.ndarray | None = None,
+        gains: np.ndarray | float = 1.0,
+    ) -> np.ndarray:
+        """One step on the proportions, Fisher's form where nothing is exact; given `gaps`, of these rivals alone."""
+        a, inverse, _, _ = self.program(w)
+        rivals = [k for k in range(self.k) if k != self.leader and (gaps is None or k in gaps)]
+        values, shifts = self.fisher(inverse, rivals, gaps)
+        if exact is not None:
+            values = [value * exact[k] for value, k in zip(values, rivals, strict=True)]
+        least, weight = min(values), softmin(values, TEMPERATURE * heat)
+        gain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, shifts, strict=True)) * gains
+        step = min(STEP_SIZE * heat / len(w), LARGEST_MOVE / max(gain / least))
         return project(w + step * (gain / least - 1))
 
     def approximate(self) -> np.ndarray:

@@ -13,6 +13,7 @@ from llmpo_jax.theory.divergence import (
     confidence_divergence,
     half_divergence,
     logistic_kl,
+    near_kl,
     shift_kl,
     shift_slope,
 )
@@ -112,6 +113,16 @@ def test_logistic_divergences_are_accurate_relatively(dtype, wrap):
         assert value.dtype == dtype and np.isfinite(value).all()
         off = np.abs(value - exact[:, column]) / (share * np.finfo(dtype).eps)
         assert (off[held[:, column]] <= np.abs(exact[:, column])[held[:, column]]).all()
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax_float32])
+def test_near_kl_is_near(wrap):
+    x, shift = np.meshgrid(np.linspace(-9, 9, 73, dtype=np.float32), np.linspace(-4, 4, 801, dtype=np.float32))
+    off = np.abs(wrap(near_kl)(x, shift) / np.where(shift == 0, 1, shift_kl(x.astype(float), shift.astype(float))) - 1)
+    off[shift == 0] = wrap(near_kl)(x, shift)[shift == 0]
+    for reach, share in ((1e-2, 1e-5), (1, 2e-4), (2, 3e-3), (4, 4e-2)):
+        assert off[np.abs(shift) <= reach].max() < share
+    assert off[np.abs(shift) <= 4].max() > 2e-2, "a bound that could be stated better"
 
 
 @pytest.mark.parametrize("x", [0.0, 1e-9, 0.3, -0.7, 2.5, -9.0, 33.0, -80.0, 250.0, -350.0, 650.0, -700.0])

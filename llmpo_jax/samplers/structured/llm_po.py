@@ -1,13 +1,14 @@
 """LLM-PO in the structured space: a regularised convex program, solved while sampling, and tracked.
 
 At every refresh the proportions w on the pairs make a few projected gradient steps on the simplex from where they were,
-towards those that are best for the hardest rival at the present estimate, in the exact form of the program (`steps`).
-Between refreshes the pair that is furthest behind, argmax t w_p - n_p, is compared.
+towards those that are best for the hardest rival at the present estimate (`steps`). Between refreshes the pair that is
+furthest behind, argmax t w_p - n_p, is compared.
 
-The min over rivals is smoothed: while the estimate is rough, the rival that looks hardest may not be. Once the evidence
-on it exceeds `WARM` nats the temperature falls, so that rivals are told apart by about as many nats as matter, and
-steps shorten as the program becomes less smooth. Hence the proportions tend to optimal ones, and the comparisons to as
-few as theory allows as delta tends to 0. That is measured, not proven: constants and schedule are heuristic.
+While the estimate is rough, the rival that looks hardest may not be, and the exact form says of wide gaps more than is
+known of them: so the min over rivals is smoothed and the form is Fisher's. As evidence grows both are cooled. The form
+becomes exact and the min sharp, rivals are told apart by as many nats as matter, and steps shorten as the program
+becomes less smooth. Hence the proportions tend to optimal ones, and the comparisons to as few as theory allows as delta
+tends to 0. That is measured (`llmpo-jax validate`, C4 and C5), not proven: constants and schedule are heuristic.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from llmpo_jax.samplers.structured import steps
 from llmpo_jax.samplers.structured.steps import Factors, Pace
 from llmpo_jax.theory import linear, program
 
-TEMPERATURE = 0.5
-STEP_SIZE = 0.8
-WARM = 8.0
-"""Evidence on the hardest rival, nats, from which on both fall like its inverse."""
+WARMEST = Pace(temperature=0.3, step=0.4)
+WARM = 20.0
+"""Nats of evidence on the hardest rival by the estimate. From there on the pace falls like the inverse of them."""
+LEARNING = 160.0
+"""Comparisons for each coordinate of the parameter, before which nothing is cooled, however easy the problem looks."""
 
 
 class Adaptive(NamedTuple):
@@ -86,13 +88,20 @@ def refreshed(problem: Problem, statistics: LinearStatistics, state: Adaptive) -
     contrasts = linear.contrasts(problem, statistics.leader)
     at = steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate)
     values, _ = program.fisher(steps.inverse(problem, at, state.proportions), at.contrasts, at.gaps)
-    values = values * state.factors
-    least = jnp.min(values) + jnp.finfo(problem.dtype).tiny
-    cooling = jnp.minimum(1, WARM / (at.spent * least))
-    pace = Pace(TEMPERATURE * cooling, STEP_SIZE * cooling)
-    prices, _ = program.softmin(values, pace.temperature * least)
+    heat = _heat(problem, statistics, at.spent * jnp.min(values * state.factors))
+    values = values * state.factors ** (1 - heat)
+    pace = Pace(*(x * heat for x in WARMEST))
+    prices, _ = steps.priced(values, pace)
     factors, shifts = steps.corrected(problem, at, state.proportions, prices, state.shifts)
-    return Adaptive(steps.improved(problem, at, state.proportions, pace, factors), shifts, jnp.asarray(factors.values))
+    now = Factors(*(x ** (1 - heat) for x in factors))
+    return Adaptive(steps.improved(problem, at, state.proportions, pace, now), shifts, factors.values)
+
+
+def _heat(problem: Problem, statistics: LinearStatistics, nats: jax.Array) -> jax.Array:
+    """1 at first, from `WARM` nats and `LEARNING` on towards 0."""
+    per_coordinate = statistics.t.astype(problem.dtype) / (problem.dimension or 1)
+    cooled = jnp.maximum(WARM / jnp.maximum(nats, WARM), (LEARNING / per_coordinate) ** 2)
+    return jnp.minimum(cooled, 1)
 
 
 def _select_oracle(

@@ -5,8 +5,8 @@ nobody is ruled out for good. The proportions w are to tell the leader from each
 
     max_w min over the surviving rivals k of 1 / (c_k . H(w)^-1 c_k),    c_k = x_leader - x_k
 
-(transductive design: Soare, Lazaric, Munos 2014, arXiv 1409.6110, there XY-optimal), by gradient steps like those of
-LLM-PO, at the present estimate. LLM-PO itself divides by the squares of the estimated gaps, which at a small budget
+(transductive design: Soare, Lazaric, Munos 2014, arXiv 1409.6110, there XY-optimal), by LLM-PO's first gradient steps,
+at the present estimate. LLM-PO itself divides by the squares of the estimated gaps, which at a small budget
 are mostly noise. A heuristic; benchmarks/budget.py shows what it is worth.
 """
 
@@ -20,14 +20,12 @@ from llmpo_jax.samplers.llm_po_budget import survivors
 from llmpo_jax.samplers.structured import llm_po, steps
 from llmpo_jax.theory import linear
 
-PACE = steps.Pace(temperature=0.3, step=0.4)
-
 
 def _refresh(problem: Problem, statistics: LinearStatistics, state: State) -> State:
     left = survivors(problem, statistics.t, statistics.scores)
     contrasts = jnp.where(left[:, None], linear.contrasts(problem, statistics.leader), 0)
     at = steps.present(problem, statistics, contrasts, jnp.ones_like(statistics.scores))
-    return steps.improved(problem, at, state, PACE, steps.Factors())
+    return steps.improved(problem, at, state, llm_po.WARMEST)
 
 
 def _select(

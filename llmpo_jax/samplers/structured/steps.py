@@ -36,6 +36,8 @@ _BLOCK = 4
 """Rivals whose alternatives are worked out together: their numbers for all pairs stay in the cache."""
 _SOME = 1e-3
 """Added to both sides of the ratio of two gradients, as a share of the largest entry, where both all but vanish."""
+_SMALLEST = 1e-30
+"""Information, whose shares are still normal numbers of float32."""
 _PROJECTION_STEPS = 10
 
 
@@ -76,8 +78,8 @@ class Pace(NamedTuple):
 class Factors(NamedTuple):
     """What makes Fisher's form the exact one: of the f_k [K], and of the gradient [P]."""
 
-    values: jax.Array | float = 1.0
-    gains: jax.Array | float = 1.0
+    values: jax.Array
+    gains: jax.Array
 
 
 def present(problem: Problem, statistics: LinearStatistics, contrasts: jax.Array, gaps: jax.Array) -> Present:
@@ -90,23 +92,34 @@ def present(problem: Problem, statistics: LinearStatistics, contrasts: jax.Array
     return Present(linear.of(problem).differences @ statistics.estimate, worth, spent, contrasts, gaps)
 
 
-def improved(problem: Problem, at: Present, proportions: jax.Array, pace: Pace, factors: Factors) -> jax.Array:
+def improved(
+    problem: Problem, at: Present, proportions: jax.Array, pace: Pace, factors: Factors | None = None
+) -> jax.Array:
     """The proportions [P] after `STEPS` steps of `improve`."""
     step = functools.partial(improve, problem, at, pace=pace, factors=factors)
     return jax.lax.fori_loop(0, STEPS, lambda _, w: step(w), proportions)
 
 
-def improve(problem: Problem, at: Present, proportions: jax.Array, pace: Pace, factors: Factors) -> jax.Array:
-    """One projected gradient step on the proportions [P]."""
-    spread = at.spread
+def improve(
+    problem: Problem, at: Present, proportions: jax.Array, pace: Pace, factors: Factors | None = None
+) -> jax.Array:
+    """One projected gradient step on the proportions [P], Fisher's form where there are no factors."""
     values, shifts = program.fisher(inverse(problem, at, proportions), at.contrasts, at.gaps)
-    values = values * factors.values
-    least = jnp.min(values) + jnp.finfo(problem.dtype).tiny
-    prices, _ = program.softmin(values, pace.temperature * least)
-    gain = program.fisher_gains(linear.of(problem).products, spread, prices, shifts) * factors.gains
+    if factors is not None:
+        values = values * factors.values
+    prices, least = priced(values, pace)
+    gain = program.fisher_gains(linear.of(problem).products, at.spread, prices, shifts) / least
+    if factors is not None:
+        gain = gain * factors.gains
     # Capped, so that no step can leave everything on one pair.
-    step = jnp.minimum(pace.step / proportions.shape[0], LARGEST_MOVE / jnp.max(gain / least))
-    return project(proportions + step * (gain / least - 1))
+    step = jnp.minimum(pace.step / proportions.shape[0], LARGEST_MOVE / jnp.max(gain))
+    return project(proportions + step * (gain - 1))
+
+
+def priced(values: jax.Array, pace: Pace) -> tuple[jax.Array, jax.Array]:
+    """The prices [K] of the rivals, and the least of the values, above 0 where a rival ties the leader."""
+    least = jnp.maximum(jnp.min(values), _SMALLEST)
+    return program.softmin(values, pace.temperature * least)[0], least
 
 
 def inverse(problem: Problem, at: Present, proportions: jax.Array) -> jax.Array:
@@ -135,10 +148,10 @@ def corrected(
 
     def some(gains: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         shifts, prices = block
-        moved = shifts @ design.differences.T
-        costs, ends = near_kl(at.logits, moved), jax.nn.sigmoid(at.logits + moved)
-        slopes = (weights * (ends - mu)) @ design.differences + ridge * shifts
-        curved = jnp.maximum(jnp.max(ends * (1 - ends) * flatness, axis=1), 1)
+        logits, moved = at.logits[None], shifts @ design.differences.T
+        costs, ends = near_kl(logits, moved), jax.nn.sigmoid(logits + moved)
+        slopes = (weights[None] * (ends - mu[None])) @ design.differences + ridge * shifts
+        curved = jnp.maximum(jnp.max(ends * (1 - ends) * flatness[None], axis=1), 1)
         found = costs @ weights + ridge / 2 * jnp.sum(shifts**2, axis=1)
         return gains + prices @ costs, (found, shifts - slopes @ metric / curved[:, None])
 
