@@ -163,6 +163,29 @@ def test_factors_turn_fishers_form_into_the_exact_one() -> None:
     assert float(gains @ proportions) == pytest.approx(exact, rel=1e-2)
 
 
+def test_a_cooled_refresh_is_the_literal_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proportions, alternatives and factors of three refreshes after 20,000 comparisons, Fisher's form all but left."""
+    statistics, _ = after(20_000)
+
+    def literal() -> reference.Run:
+        run = reference.Run(KNOWN.coordinates)
+        run.theta, run.t = np.asarray(statistics.estimate, float), 20_000
+        run.counts = np.asarray(statistics.counts, float)
+        for _ in range(3):
+            run.design()
+        return run
+
+    state, refreshed = llm_po.LLM_PO.init(PROBLEM), jax.jit(functools.partial(llm_po.refreshed, PROBLEM))
+    for _ in range(3):
+        state = refreshed(statistics, state)
+    run = literal()
+    np.testing.assert_allclose(state.proportions, run.w, atol=1e-4)
+    np.testing.assert_allclose(state.shifts, run.shifts, atol=1e-4)
+    np.testing.assert_allclose(state.factors, run.exact, rtol=1e-3)
+    monkeypatch.setattr(reference, "WARM", 1e9)
+    assert np.abs(literal().w - run.w).max() > 1e-3, "as if it were warm"
+
+
 def test_nobody_is_told_apart_by_rounding() -> None:
     """Rivals that tie the leader, or are it by all their features, leave finite proportions."""
     features = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
