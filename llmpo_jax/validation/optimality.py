@@ -86,15 +86,13 @@ def claim(scope: Scope, runs: Runs) -> Claim:
     return Claim(
         number="C4",
         title=(
-            "E[tau] / (T* log(1 / delta)) tends to 1 for LLM-PO in the unstructured space, and to T(w) / T* of their "
-            "limiting proportions w for LLM-PO in the structured one and for the baselines."
+            "E[tau] / (T* log(1 / delta)) tends to 1 for LLM-PO in both spaces, and to T(w) / T* of their limiting "
+            "proportions w for the baselines."
         ),
         null=(
             "E[tau] / (T(w) log(1 / delta)) tends to 1, where w are the limiting proportions: optimal ones for "
-            "unstructured LLM-PO, equal ones for round-robin and random-pair, for others those of the comparisons "
-            f"between the stops at {MIDDLE:g} and {LEAST:g}. Structured LLM-PO is among the latter: it follows "
-            "Fisher's form of the program with a smoothed minimum, whose optimum is another one. "
-            "The limit is extrapolated by "
+            "LLM-PO, equal ones for round-robin and random-pair, for others those of the comparisons "
+            f"between the stops at {MIDDLE:g} and {LEAST:g}. The limit is extrapolated by "
             "regressing mean stopping times at levels from "
             f"{levels(LEAST)[SKIPPED]:.1g} to {LEAST:g} on L = log(1 / delta), a second-order term, and 1. Its form "
             "is not known; the interval spans the fits with log(L) and with sqrt(L), each with its error by chance. "
@@ -110,9 +108,9 @@ def claim(scope: Scope, runs: Runs) -> Claim:
 
 def _cases(scope: Scope, assume: str) -> list[Case]:
     sources, cheap = places.instances(scope, assume), places.cheap(scope, assume)
-    # Structured, it follows another program than the bound's: what is claimed is the limit of its own proportions.
-    ours = "optimal" if assume == "unstructured" else "own"
-    found = [Case(places.until(source, "llm-po", LEAST, scope), ours) for source in dict.fromkeys((*sources, *cheap))]
+    found = [
+        Case(places.until(source, "llm-po", LEAST, scope), "optimal") for source in dict.fromkeys((*sources, *cheap))
+    ]
     for source in cheap:
         for name in places.baselines(scope, assume):
             limit = _CUT if name in _NEVER else None
@@ -214,16 +212,9 @@ def judged(where: str, found: Limit, replications: int, tests: int) -> Check:
 def _remarks(rows: pl.DataFrame) -> list[str]:
     last = rows.unique(["instance", "sampler"], keep="last", maintain_order=True)
     cut = last.filter(pl.col("limit").is_nan())["sampler"].unique(maintain_order=True).to_list()
-    other = last.filter((pl.col("sampler") == "llm-po") & (pl.col("limit") != 1)).rows(named=True)
-    found = [
-        f"{row['instance']}: the proportions of llm-po allow {row['limit']:.3f} times T* log(1 / delta) in the limit, "
-        "not 1: the program that it solves is Fisher's form with a smoothed minimum."
-        for row in other
-    ]
     if not cut:
-        return found
+        return []
     return [
-        *found,
         f"{', '.join(cut)}: cut before the smallest level. They compare what is needed to refute the last rivals ever "
         "more rarely, as they are made for a small regret, and no finite limit is known for them.",
     ]
