@@ -14,7 +14,7 @@ PERIOD, PRECISION = 8, 15.0
 EPOCHS, GROWTH, CAUTION = 48, 1.4, 3.0
 HEDGE, LATE, LATE_HEDGE = 0.05, 24, 0.01
 STEPS, STEP_SIZE, TEMPERATURE, LARGEST_MOVE, TIE_PRIOR = 4, 0.4, 0.3, 0.1, 8.0
-WARM, LEARNING, SOME = 20.0, 160.0, 1e-3
+WARM, SOME = 20.0, 1e-3
 RADIUS = 1e4
 
 
@@ -58,6 +58,7 @@ class Run:
         self.w = length / length.sum()
         self.shifts = np.zeros((self.k, self.d))
         self.exact = np.ones(self.k)
+        self.nats = 0.0
         self.peak = np.zeros(self.k)
         self.null = np.zeros((self.k, self.d))
         self.mixture = np.zeros(self.k)
@@ -103,8 +104,7 @@ class Run:
         a, inverse, worth, spent = self.program(self.w)
         rivals = [k for k in range(self.k) if k != self.leader]
         values, rough = self.fisher(inverse, rivals, None)
-        least = min(v * self.exact[k] for v, k in zip(values, rivals, strict=True))
-        heat = min(1.0, max(WARM / (spent * least), (LEARNING * self.d / self.t) ** 2))
+        heat = min(1.0, WARM / max(WARM, self.nats))
         warmed = [v * self.exact[k] ** (1 - heat) for v, k in zip(values, rivals, strict=True)]
         weight = softmin(warmed, TEMPERATURE * heat)
         mu = sigmoid(self.z @ self.theta)
@@ -139,7 +139,7 @@ class Run:
         worth = (decided if self.may_tie else 1) / self.costs
         a = mu * (1 - mu) * worth
         information = sum(v * np.outer(z, z) for v, z in zip(w * a, self.z, strict=True))
-        spent = made @ self.costs
+        spent = float(made @ self.costs)
         return a, np.linalg.inv(information + PRECISION / spent * np.eye(self.d)), worth, spent
 
     def fisher(self, inverse: np.ndarray, rivals: list[int], gaps: dict[int, float] | None) -> tuple[list, list]:

@@ -20,7 +20,7 @@ from tests.structured import reference
 
 MODEL = models.instances.make("linear-bradley-terry", 12, 3, dimension=4)
 assert isinstance(MODEL, models.LinearBradleyTerry)
-THETA = np.asarray(MODEL.theta)
+FEATURES, THETA = np.asarray(MODEL.features), np.asarray(MODEL.theta)
 KNOWN = models.identify_features(MODEL)
 DESIGN = linear.make_design(KNOWN.coordinates, np.ones((12, 12)) / 66)
 PROBLEM = Problem(12, dimension=4, design=DESIGN, budget=jnp.asarray(500, jnp.int32))
@@ -49,7 +49,7 @@ def after(comparisons: int, seed: int = 0):
     return statistics, matrices
 
 
-def _matrix(proportions: jax.Array) -> np.ndarray:
+def _matrix(proportions: jax.Array | np.ndarray) -> np.ndarray:
     """Of the 12 policies, pair (i, j) at i < j."""
     matrix = np.zeros((12, 12))
     matrix[linear.pairs(12)] = proportions
@@ -122,16 +122,18 @@ def known(model: models.LinearBradleyTerry) -> tuple[Problem, LinearStatistics]:
 @pytest.mark.parametrize("scale", [1.0, 8.0])
 def test_proportions_become_optimal(scale: float) -> None:
     """At a fixed estimate, as comparisons go on, T(w) tends to T* of the exact form, also where Fisher's is far off."""
-    model = models.LinearBradleyTerry(MODEL.features, scale * THETA)
+    model = models.LinearBradleyTerry(FEATURES, scale * THETA)
     problem, statistics = known(model)
     best, fisher = (characteristic_time(model, form=form) for form in ("exact", "fisher"))
 
     def refresh(index: jax.Array, state: llm_po.Adaptive) -> llm_po.Adaptive:
-        return llm_po.refreshed(problem, statistics._replace(t=8 * (index + 1).astype(jnp.int32)), state)
+        t = 8 * (index + 1).astype(jnp.int32)
+        nats = t.astype(jnp.float32) / best.time
+        return llm_po.refreshed(problem, statistics._replace(t=t), state._replace(nats=nats))
 
     run = jax.jit(lambda number: jax.lax.fori_loop(0, number, refresh, llm_po.LLM_PO.init(problem)))
 
-    def excess(proportions: jax.Array) -> float:
+    def excess(proportions: jax.Array | np.ndarray) -> float:
         return time_of(model, _matrix(proportions), "structured") / best.time - 1
 
     start, early, late = (excess(run(number).proportions) for number in (0, 50, 12_500))
@@ -143,7 +145,7 @@ def test_proportions_become_optimal(scale: float) -> None:
 
 def test_factors_turn_fishers_form_into_the_exact_one() -> None:
     """After a few refreshes at rest: the least f_k to half a percent, and a gradient that gives the value (Euler)."""
-    model = models.LinearBradleyTerry(MODEL.features, 8 * THETA)
+    model = models.LinearBradleyTerry(FEATURES, 8 * THETA)
     problem, statistics = known(model)
     statistics = statistics._replace(t=jnp.asarray(10**8, jnp.int32))
     contrasts = linear.contrasts(problem, statistics.leader)
@@ -170,12 +172,13 @@ def test_a_cooled_refresh_is_the_literal_one(monkeypatch: pytest.MonkeyPatch) ->
     def literal() -> reference.Run:
         run = reference.Run(KNOWN.coordinates)
         run.theta, run.t = np.asarray(statistics.estimate, float), 20_000
-        run.counts = np.asarray(statistics.counts, float)
+        run.counts, run.nats = np.asarray(statistics.counts, float), 150.0
         for _ in range(3):
             run.design()
         return run
 
-    state, refreshed = llm_po.LLM_PO.init(PROBLEM), jax.jit(functools.partial(llm_po.refreshed, PROBLEM))
+    state = llm_po.LLM_PO.init(PROBLEM)._replace(nats=jnp.asarray(150, jnp.float32))
+    refreshed = jax.jit(functools.partial(llm_po.refreshed, PROBLEM))
     for _ in range(3):
         state = refreshed(statistics, state)
     run = literal()
@@ -195,7 +198,8 @@ def test_nobody_is_told_apart_by_rounding() -> None:
         estimate = jnp.asarray(theta, jnp.float32)
         scores = jnp.asarray(features, jnp.float32) @ estimate
         state = llm_po.LLM_PO.init(problem)
-        for _ in range(3):
+        for nats in (0, 50, 500):
+            state = state._replace(nats=jnp.asarray(nats, jnp.float32))
             state = llm_po.refreshed(problem, statistics._replace(estimate=estimate, scores=scores), state)
             assert all(bool(jnp.isfinite(x).all()) for x in state)
         assert float(state.proportions.sum()) == pytest.approx(1, abs=1e-5)

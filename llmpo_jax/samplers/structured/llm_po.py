@@ -5,10 +5,12 @@ towards those that are best for the hardest rival at the present estimate (`step
 furthest behind, argmax t w_p - n_p, is compared.
 
 While the estimate is rough, the rival that looks hardest may not be, and the exact form says of wide gaps more than is
-known of them: so the min over rivals is smoothed and the form is Fisher's. As evidence grows both are cooled. The form
-becomes exact and the min sharp, rivals are told apart by as many nats as matter, and steps shorten as the program
-becomes less smooth. Hence the proportions tend to optimal ones, and the comparisons to as few as theory allows as delta
-tends to 0. That is measured (`llmpo-jax validate`, C4 and C5), not proven: constants and schedule are heuristic.
+known of them: so the min over rivals is smoothed and the form is Fisher's. Once the stopping rule has evidence against
+every rival, both are cooled as it grows: the form becomes exact and the min sharp, rivals are told apart by as many
+nats as matter, and steps shorten as the program becomes less smooth. Hence the proportions tend to optimal ones, and
+the comparisons to as few as theory allows as delta tends to 0. That is measured (`llmpo-jax validate`, C4 and C5), not
+proven: constants and schedule are heuristic. Evidence by the estimate itself is no measure of when to cool: a run that
+followed a wrong leader at first owes its rule more than the estimate knows.
 """
 
 from __future__ import annotations
@@ -26,9 +28,7 @@ from llmpo_jax.theory import linear, program
 
 WARMEST = Pace(temperature=0.3, step=0.4)
 WARM = 20.0
-"""Nats of evidence on the hardest rival by the estimate. From there on the pace falls like the inverse of them."""
-LEARNING = 160.0
-"""Comparisons for each coordinate of the parameter, before which nothing is cooled, however easy the problem looks."""
+"""Nats of evidence against every rival. From there on the pace falls like the inverse of them."""
 
 
 class Adaptive(NamedTuple):
@@ -38,11 +38,13 @@ class Adaptive(NamedTuple):
         proportions: [P], of the cost.
         shifts: [K, d], from the estimate to the alternatives in which a rival ties the leader.
         factors: [K], of the exact values to Fisher's.
+        nats: the stopping rule's evidence against every rival of the leader.
     """
 
     proportions: jax.Array
     shifts: jax.Array
     factors: jax.Array
+    nats: jax.Array
 
 
 def pair_of(problem: Problem, statistics: LinearStatistics, pair: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -74,34 +76,31 @@ def by_length(problem: Problem) -> jax.Array:
 
 def _init(problem: Problem) -> Adaptive:
     features = linear.of(problem).features
-    return Adaptive(by_length(problem), jnp.zeros_like(features), jnp.ones_like(features[:, 0]))
+    return Adaptive(
+        by_length(problem), jnp.zeros_like(features), jnp.ones_like(features[:, 0]), jnp.zeros((), problem.dtype)
+    )
 
 
 def _select(
     problem: Problem, key: jax.Array, statistics: LinearStatistics, evidence: jax.Array, state: Adaptive
 ) -> tuple[jax.Array, jax.Array, Adaptive]:
-    return *tracked(problem, statistics, state.proportions), state
+    leader = vectors.one_hot(statistics.leader, problem.num_policies)
+    nats = jnp.min(jnp.where(leader, jnp.inf, evidence)).astype(problem.dtype)
+    return *tracked(problem, statistics, state.proportions), state._replace(nats=nats)
 
 
 def refreshed(problem: Problem, statistics: LinearStatistics, state: Adaptive) -> Adaptive:
     """The steps of one refresh."""
     contrasts = linear.contrasts(problem, statistics.leader)
     at = steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate)
-    values, _ = program.fisher(steps.inverse(problem, at, state.proportions), at.contrasts, at.gaps)
-    heat = _heat(problem, statistics, at.spent * jnp.min(values * state.factors))
+    values, _ = program.fisher(steps.inverse(problem, at, state.proportions), contrasts, at.gaps)
+    heat = WARM / jnp.maximum(state.nats, WARM)
     values = values * state.factors ** (1 - heat)
     pace = Pace(*(x * heat for x in WARMEST))
     prices, _ = steps.priced(values, pace)
     factors, shifts = steps.corrected(problem, at, state.proportions, prices, state.shifts)
     now = Factors(*(x ** (1 - heat) for x in factors))
-    return Adaptive(steps.improved(problem, at, state.proportions, pace, now), shifts, factors.values)
-
-
-def _heat(problem: Problem, statistics: LinearStatistics, nats: jax.Array) -> jax.Array:
-    """1 at first, from `WARM` nats and `LEARNING` on towards 0."""
-    per_coordinate = statistics.t.astype(problem.dtype) / (problem.dimension or 1)
-    cooled = jnp.maximum(WARM / jnp.maximum(nats, WARM), (LEARNING / per_coordinate) ** 2)
-    return jnp.minimum(cooled, 1)
+    return Adaptive(steps.improved(problem, at, state.proportions, pace, now), shifts, factors.values, state.nats)
 
 
 def _select_oracle(
