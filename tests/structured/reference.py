@@ -126,7 +126,7 @@ class Run:
             self.shifts[k] = shift - inverse @ slope / curved
         self.shifts[self.leader], self.exact[self.leader] = 0, 1
         plain = sum(q * a * (self.z @ shift) ** 2 / 2 for q, shift in zip(weight, rough, strict=True))
-        added = SOME * max(plain)
+        added = SOME * np.max(plain)
         gains = ((gain + added) / (plain + added)) ** (1 - heat)
         for _ in range(STEPS):
             self.w = self.improved(self.w, None, heat, self.exact ** (1 - heat), gains)
