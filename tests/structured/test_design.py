@@ -151,16 +151,18 @@ def test_factors_turn_fishers_form_into_the_exact_one() -> None:
     contrasts = linear.contrasts(problem, statistics.leader)
     at = steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate)
     proportions = llm_po.by_length(problem)
-    values, shifts = program.fisher(steps.inverse(problem, at, proportions), at.contrasts, at.gaps)
+    metric = steps.inverse(problem, at, proportions)
+    values, nearest = program.fisher(metric, at.contrasts, at.gaps)
     hardest = jnp.zeros(12, jnp.float32).at[jnp.argmin(values)].set(1)
-    correct = jax.jit(lambda shifts: steps.corrected(problem, at, proportions, hardest, shifts))
+    correct = jax.jit(
+        lambda shifts: steps.corrected(problem, at, proportions, metric, (values, nearest), hardest, shifts)
+    )
     shifts = jnp.zeros_like(contrasts)
     for _ in range(12):
         factors, shifts = correct(shifts)
     exact = 1 / time_of(model, _matrix(proportions), "structured")
     found = float(jnp.min(values * factors.values))
     assert found == pytest.approx(exact, rel=5e-3) and abs(float(jnp.min(values)) / exact - 1) > 0.1
-    _, nearest = program.fisher(steps.inverse(problem, at, proportions), at.contrasts, at.gaps)
     gains = program.fisher_gains(linear.of(problem).products, at.spread, hardest, nearest) * factors.gains
     assert float(gains @ proportions) == pytest.approx(exact, rel=1e-2)
 

@@ -93,12 +93,12 @@ def refreshed(problem: Problem, statistics: LinearStatistics, state: Adaptive) -
     """The steps of one refresh."""
     contrasts = linear.contrasts(problem, statistics.leader)
     at = steps.present(problem, statistics, contrasts, contrasts @ statistics.estimate)
-    values, _ = program.fisher(steps.inverse(problem, at, state.proportions), contrasts, at.gaps)
+    metric = steps.inverse(problem, at, state.proportions)
+    fisher = program.fisher(metric, contrasts, at.gaps)
     heat = WARM / jnp.maximum(state.nats, WARM)
-    values = values * state.factors ** (1 - heat)
     pace = Pace(*(x * heat for x in WARMEST))
-    prices, _ = steps.priced(values, pace)
-    factors, shifts = steps.corrected(problem, at, state.proportions, prices, state.shifts)
+    prices, _ = steps.priced(fisher[0] * state.factors ** (1 - heat), pace)
+    factors, shifts = steps.corrected(problem, at, state.proportions, metric, fisher, prices, state.shifts)
     now = Factors(*(x ** (1 - heat) for x in factors))
     return Adaptive(steps.improved(problem, at, state.proportions, pace, now), shifts, factors.values, state.nats)
 

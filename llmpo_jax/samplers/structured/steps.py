@@ -128,7 +128,13 @@ def inverse(problem: Problem, at: Present, proportions: jax.Array) -> jax.Array:
 
 
 def corrected(
-    problem: Problem, at: Present, proportions: jax.Array, prices: jax.Array, shifts: jax.Array
+    problem: Problem,
+    at: Present,
+    proportions: jax.Array,
+    metric: jax.Array,
+    fisher: tuple[jax.Array, jax.Array],
+    prices: jax.Array,
+    shifts: jax.Array,
 ) -> tuple[Factors, jax.Array]:
     """By how much the two forms differ near the proportions [P], and better shifts for the next time.
 
@@ -137,12 +143,11 @@ def corrected(
     gradient hardly suffer from an alternative that is a little off.
 
     Args:
+        metric: [d, d], `inverse` at the proportions. fisher: the values and shifts of Fisher's form there.
         prices: [K], of the rivals.
         shifts: [K, d], from the estimate to about the nearest alternatives, in which the rival ties the leader.
     """
-    design, spread = linear.of(problem), at.spread
-    metric = inverse(problem, at, proportions)
-    values, rough_shifts = program.fisher(metric, at.contrasts, at.gaps)
+    design, (values, rough_shifts) = linear.of(problem), fisher
     mu, weights, ridge = jax.nn.sigmoid(at.logits), proportions * at.worth, linear.PRECISION / at.spent
     flatness = jnp.where(proportions > 0, 1 / jnp.maximum(mu * (1 - mu), jnp.finfo(mu.dtype).tiny), 0)
 
@@ -159,7 +164,7 @@ def corrected(
     gains, (exact, shifts) = jax.lax.scan(some, jnp.zeros_like(proportions), blocks)
     exact, shifts = (x.reshape(-1, *x.shape[2:])[: problem.num_policies] for x in (exact, shifts))
     usual = jnp.isfinite(values) & (values > 0)
-    rough = program.fisher_gains(design.products, spread, prices, rough_shifts)
+    rough = program.fisher_gains(design.products, at.spread, prices, rough_shifts)
     added = _SOME * jnp.max(rough) + jnp.finfo(rough.dtype).tiny
     return Factors(
         values=jnp.where(usual, exact / jnp.where(usual, values, 1), 1),
