@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.workers import Arrays, stream
-from llmpo_jax.models import PreferenceModel, host_probabilities
+from llmpo_jax.models import PreferenceModel, host_probabilities, instances, load
 from llmpo_jax.models.given import given
 from llmpo_jax.protocol import Existence, Sampler, StoppingRule
 from llmpo_jax.validation.claims import Progress
@@ -26,6 +27,11 @@ _CHUNK = 2560
 """Replications that are kept together: what is lost at most when a validation is killed."""
 _SIDE_BY_SIDE = 2
 """Simulations at a time: one is often being compiled, which keeps a single core busy."""
+
+
+def in_words(source: str) -> str:
+    """An instance as it is asked for but for the colon, or a file by its name."""
+    return source.replace(":", "-", 1) if source.partition(":")[0] in instances.names() else load(source).label
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,8 @@ class Run:
         features: [K, d], for a structured procedure on a model that has none.
         name: of the model, where it is no source.
         procedure: of sampler and stopping rule together, where one of them is no registered name.
+        renumbered: whether replications number the policies anew (in the unstructured space); not for a procedure that
+            is told of them by number.
     """
 
     model: PreferenceModel | str
@@ -51,6 +59,7 @@ class Run:
     features: np.ndarray | None = None
     name: str | None = None
     procedure: str | None = None
+    renumbered: bool = True
 
     @property
     def source(self) -> str:
@@ -58,7 +67,7 @@ class Run:
         if self.name is not None:
             return self.name
         assert isinstance(self.model, str), "a model that is no source has a name"
-        return self.model.replace(":", "-", 1)
+        return in_words(self.model)
 
     @property
     def procedure_name(self) -> str:
@@ -110,14 +119,19 @@ class Runs:
     def _run(self, run: Run) -> Result:
         settings = Settings(run.deltas, run.budgets, run.max_comparisons, run.existence, run.replications, self._seed)
         prepared = prepare(given(run.model), run.sampler, run.stopping, settings, run.assume, run.features)
+        if not run.renumbered:
+            procedure = prepared.procedure
+            space = procedure.space._replace(shuffled=False)
+            prepared = dataclasses.replace(prepared, procedure=procedure._replace(space=space))
         end = run.replications
         blocks = [range(start, min(start + _CHUNK, end)) for start in range(0, end, _CHUNK)]
         identities = self._identities(run, prepared.model, blocks)
         missing = [index for index, identity in enumerate(identities) if not self._folder.has_chunk(identity)]
         if missing:
             self._progress(f"{run.source}: {run.procedure_name}")
-        for index, arrays in stream(prepared.procedure, prepared.plan, [blocks[index] for index in missing]):
-            self._folder.save_chunk(identities[missing[index]], arrays)
+            chunks = [blocks[index] for index in missing]
+            for index, arrays in stream(prepared.procedure, prepared.plan, chunks):
+                self._folder.save_chunk(identities[missing[index]], arrays)
         return result(prepared, Arrays.joined([self._folder.load_chunk(identity) for identity in identities]))
 
     def _identities(self, run: Run, model: PreferenceModel, blocks: Sequence[range]) -> list[Identity]:

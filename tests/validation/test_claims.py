@@ -77,13 +77,18 @@ def test_runs_are_kept_block_by_block(kept: Runs, monkeypatch: pytest.MonkeyPatc
     )
     np.testing.assert_array_equal(found.stopping_time, direct.stopping_time)
 
-    def nothing_to_do(procedure: object, plan: object, blocks: list[range]) -> Iterator[tuple[int, Arrays]]:
-        assert not blocks, "what is kept is run again"
-        return iter(())
+    def nothing_runs(*_: object) -> Iterator[tuple[int, Arrays]]:
+        raise AssertionError("what is kept is run again")
 
-    monkeypatch.setattr(runs, "stream", nothing_to_do)
+    monkeypatch.setattr(runs, "stream", nothing_runs)
     kept._results.clear()
     np.testing.assert_array_equal(kept.one(FEW).stopping_time, direct.stopping_time)
+
+
+def test_sources_in_words(tmp_path: Path) -> None:
+    (tmp_path / "my rates.csv").write_text("0.5,0.6\n0.4,0.5\n")
+    asked = ("cyclic", "linear-bradley-terry:8,3,seed=1", f"{tmp_path}/my rates.csv")
+    assert [runs.in_words(source) for source in asked] == ["cyclic", "linear-bradley-terry-8,3,seed=1", "my-rates"]
 
 
 def test_late_verdicts() -> None:
