@@ -29,6 +29,10 @@ DELTA = 0.05
 ALARMS = 10.0
 """Times its level that the test of fit may raise false alarms: it is approximate where counts are small."""
 PRIOR_SCALE = 2.0
+_BESIDE = 0.012
+"""Logits by which the draws of a noise are drawn beside each other."""
+_DATA = ("same pairs", "all pairs alike")
+"""Which comparisons the test of fit sees."""
 _LIMIT = 30_000
 _STEPS = 12
 """Of Newton's method."""
@@ -53,11 +57,15 @@ def claim(scope: Scope, runs: Runs) -> Claim:
     """C8. Each cell is a noise and an assumption; the instance is given."""
     model = load(SOURCE).model
     assert isinstance(model, LinearBradleyTerry)
-    truths = {noise: _with_the_winner(model, noise, scope.seed) for noise in NOISES}
+    truths = [
+        (noise, draw, _with_the_winner(model, noise, scope.seed, draw))
+        for noise in NOISES
+        for draw in range(scope.replications(1, 5) if noise else 1)
+    ]
     assumptions: tuple[SpaceName, ...] = ("structured", "unstructured")
     cells = [
-        (noise, truth, _run(scope, model, noise, truth, space))
-        for noise, truth in truths.items()
+        (noise, truth, _run(scope, model, f"noise {noise:g}, draw {draw}", truth, space))
+        for noise, draw, truth in truths
         for space in assumptions
     ]
     results = runs.all([run for _, _, run in cells])
@@ -69,10 +77,10 @@ def claim(scope: Scope, runs: Runs) -> Claim:
             spread = np.full_like(
                 result.counts, result.counts.sum() / (len(result.counts) * (len(result.counts) - 1) / 2)
             )
-            number = scope.replications(5_000, 50_000) if noise == 0 else scope.replications(500, 10_000)
-            for name, counts in (("same pairs", result.counts), ("all pairs alike", spread)):
+            number = scope.replications(5_000, 50_000) if noise == 0 else scope.replications(500, 2_000)
+            for name, counts in zip(_DATA, (result.counts, spread), strict=True):
                 rows[-1] |= {name: told(model, truth, counts, number, rng)}
-    tested = [_fit_check(row, name) for row in rows[:1] for name in ("same pairs", "all pairs alike")]
+    tested = [_fit_check(row, name) for row in rows[:1] for name in _DATA]
     index = 0 if scope.quick else -1
     for (_, _, run), result in list(zip(cells, results, strict=True))[: len(assumptions)]:
         level = result.summary()[index]
@@ -86,8 +94,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
             f"Without noise both procedures err at most at their level, {0.3 if scope.quick else DELTA:g} here (C3 has "
             f"the others), and the test of fit (Pearson's, level {MISFIT:g}) denies the model in at most "
             f"{ALARMS * MISFIT:g} of fresh data sets with as many comparisons of each pair as a run has in the mean "
-            "(its distribution is approximate). Where the model is wrong, by one draw of the noise each, nothing "
-            "is claimed."
+            "(its distribution is approximate). Where the model is wrong nothing is claimed."
         ),
         checks=tuple(tested),
         remarks=tuple(_remarks(table)),
@@ -96,26 +103,26 @@ def claim(scope: Scope, runs: Runs) -> Claim:
     )
 
 
-def _with_the_winner(model: LinearBradleyTerry, noise: float, seed: int) -> Tabular:
-    """The model with noise that leaves it a Condorcet winner, whoever it is: the first such draw."""
-    rng = np.random.default_rng(seed)
+def _with_the_winner(model: LinearBradleyTerry, noise: float, seed: int, draw: int) -> Tabular:
+    """The model with noise that leaves it a Condorcet winner, whoever it is: the first such one of a stream `draw`."""
+    rng = np.random.default_rng((seed, draw))
     while condorcet_winner(found := bent(model, noise, rng)) is None:
         pass
     return found
 
 
-def _run(scope: Scope, model: LinearBradleyTerry, noise: float, truth: PreferenceModel, assume: SpaceName) -> Run:
+def _run(scope: Scope, model: LinearBradleyTerry, bend: str, truth: PreferenceModel, assume: SpaceName) -> Run:
     return Run(
         truth,
         "llm-po",
         "e-process",
         places.levels(DELTA, 0.3),
-        (),
+        places.NO_BUDGETS,
         places.replications(scope),
         _LIMIT,
         assume=assume,
         features=np.asarray(model.features, np.float64) if assume == "structured" else None,
-        name=f"{SOURCE.replace(':', '-')}, noise {noise:g}",
+        name=f"{SOURCE.replace(':', '-')}, {bend}",
         procedure=f"llm-po, e-process, {assume}",
     )
 
@@ -169,7 +176,6 @@ def _fit_check(row: dict, name: str) -> claims.Check:
 
 def _row(noise: float, run: Run, result: Result) -> dict:
     level = result.summary()[-1]
-    low, high = clopper_pearson(level.errors, level.replications)
     return {
         "instance": run.source,
         "noise": noise,
@@ -177,8 +183,6 @@ def _row(noise: float, run: Run, result: Result) -> dict:
         "delta": level.delta,
         "errors": level.errors,
         "replications": level.replications,
-        "low": low,
-        "high": high,
         "mean": level.mean,
         "censored": level.censored,
     }
@@ -187,7 +191,7 @@ def _row(noise: float, run: Run, result: Result) -> dict:
 def _flat(row: dict) -> dict:
     """With the tests of fit as numbers, null where there are none."""
     flat = {key: value for key, value in row.items() if not isinstance(value, Told)}
-    for name in ("same pairs", "all pairs alike"):
+    for name in _DATA:
         found = row.get(name)
         flat |= {f"{name}, drawn": found and found.drawn, f"{name}, denied": found and found.denied}
     return flat
@@ -195,54 +199,68 @@ def _flat(row: dict) -> dict:
 
 def _remarks(table: pl.DataFrame) -> list[str]:
     found = []
-    for row in table.filter(pl.col("space") == "structured").rows(named=True):
+    for (noise,), rows in table.filter(pl.col("space") == "structured").group_by("noise", maintain_order=True):
         told = [
-            f"{row[f'{name}, denied'] / row[f'{name}, drawn']:.1%} with {name}"
-            if row[f"{name}, drawn"]
+            f"{_shares(rows, f'{name}, denied', f'{name}, drawn')} with {name}"
+            if rows[f"{name}, drawn"].sum()
             else f"never with {name}"
-            for name in ("same pairs", "all pairs alike")
+            for name in _DATA
         ]
         found.append(
-            f"Noise of {row['noise']:g} a logit: the linear model errs in {row['errors'] / row['replications']:.1%} of "
+            f"Noise of {noise:g} a logit: the linear model errs in {_shares(rows, 'errors', 'replications')} of "
             f"runs; the test of fit denies it in {' and '.join(told)}."
         )
+    if len(rows) > 1:
+        found.append("In parentheses: the smallest and the largest share among the draws of the noise.")
     return found
+
+
+def _shares(rows: pl.DataFrame, part: str, whole: str) -> str:
+    """A share over all draws, and between which shares of single draws it lies."""
+    each = (rows[part] / rows[whole]).drop_nans().drop_nulls()
+    said = f"{rows[part].sum() / rows[whole].sum():.1%}"
+    return said if len(each) < 2 else f"{said} ({each.min():.1%} to {each.max():.1%})"
 
 
 def _drawing(table: pl.DataFrame) -> Drawing:
     """Error rates against the noise, and how often the test of fit would have told."""
     figure, (left, right) = style.grid(2, 2, 2.2, above=0.1)
-    for index, ((space,), some) in enumerate(table.group_by("space", maintain_order=True)):
-        rate = some["errors"] / some["replications"]
-        _line(left, index, f"{space} llm-po", some["noise"], rate, some["low"], some["high"])
+    for index, ((space,), rows) in enumerate(table.group_by("space", maintain_order=True)):
+        _line(left, index, f"{space} llm-po", rows, "errors", "replications")
     left.axhline(DELTA, color="0.2", linewidth=0.8)
     left.set_ylabel(f"error rate at delta = {DELTA:g}")
-    some = table.filter(pl.col("space") == "structured")
-    for index, name in enumerate(("same pairs", "all pairs alike")):
-        spoke = some.filter(pl.col(f"{name}, drawn") > 0)
-        if spoke.is_empty():
-            continue
-        denied, drawn = spoke[f"{name}, denied"], spoke[f"{name}, drawn"]
-        ends = [clopper_pearson(*each) for each in zip(denied, drawn, strict=True)]
-        _line(right, index + 2, name, spoke["noise"], denied / drawn, *map(pl.Series, np.transpose(ends)))
+    for index, name in enumerate(_DATA):
+        rows = table.filter(pl.col("space") == "structured", pl.col(f"{name}, drawn") > 0)
+        if len(rows):
+            _line(right, index + 2, name, rows, f"{name}, denied", f"{name}, drawn")
     right.set_ylabel("share in which the fit is denied")
     for panel in (left, right):
         panel.set_xlabel("standard deviation of the noise, logits")
         panel.legend(loc="upper left")
         panel.set_ylim(-0.02, 1.35)
         panel.set_yticks(np.linspace(0, 1, 6))
+    draws = table.filter(pl.col("noise") > 0).group_by("noise").len()["len"].max() // table["space"].n_unique()
     caption = (
-        "A linear Bradley-Terry model whose pairs' logits are off by one draw of noise each. Left: error rates of "
-        f"LLM-PO, e-process rule, with the linear model and without; line: the level, {DELTA:g}. Right: how often "
-        f"Pearson's test at {MISFIT:g} denies the linear model in as many comparisons as a run has in the mean. Bars: "
-        "exact 95 % intervals."
+        f"A linear Bradley-Terry model whose pairs' logits are off by noise, {draws} draw{'s' * (draws > 1)} of each "
+        "size (a mark each; lines go through what all have together). Left: error rates of LLM-PO, e-process rule, "
+        f"with the linear model and without; line: the level, {DELTA:g}. Right: how often Pearson's test at {MISFIT:g} "
+        "denies the linear model in as many comparisons as a run has in the mean. Bars: exact 95 % intervals."
     )
     return Drawing(figure, caption)
 
 
-def _line(panel: Axes, index: int, label: str, x: pl.Series, y: pl.Series, low: pl.Series, high: pl.Series) -> None:
-    panel.vlines(x, low, high, color=places.look(index)["color"], linewidth=0.8)
-    panel.plot(x, y, label=label, **places.look(index))
+def _line(panel: Axes, index: int, label: str, rows: pl.DataFrame, part: str, whole: str) -> None:
+    """Shares with intervals, those of the draws of a noise beside each other, and a line through the shares of all."""
+    look = places.look(index)
+    rows = rows.with_columns(draw=pl.int_range(pl.len()).over("noise"), draws=pl.len().over("noise"))
+    for _, mine in rows.group_by("draw", maintain_order=True):
+        x = mine["noise"] + _BESIDE * (mine["draw"] - (mine["draws"] - 1) / 2)
+        low, high = np.transpose([clopper_pearson(*each) for each in mine.select(part, whole).iter_rows()])
+        panel.vlines(x, low, high, color=look["color"], linewidth=0.8)
+        panel.plot(x, mine[part] / mine[whole], **{**look, "linestyle": "none", "markersize": 2.8})
+    together = rows.group_by("noise", maintain_order=True).agg(pl.col(part).sum() / pl.col(whole).sum())
+    panel.plot(together["noise"], together[part], color=look["color"], linewidth=look["linewidth"])
+    panel.plot([], [], label=label, **look)
 
 
 DRAWINGS: dict[str, claims.Draw] = {"misfit": _drawing}
