@@ -29,7 +29,7 @@ _SAID = (
 )
 _QUICK = {
     "unstructured": ("bradley-terry:16", "random-condorcet:16"),
-    "structured": places.OPTIMALITY["structured"],
+    "structured": places.OPTIMALITY["structured"][1:],
 }
 """Instances of a shape, which need one compilation."""
 _BEHIND = 0.05
@@ -65,8 +65,9 @@ def _runs(scope: Scope, assume: str) -> list[Run]:
         Run(
             source,
             sampler,
+            deltas=places.NO_LEVELS,
             budgets=_TOLD if space(assume).samplers.get(sampler).told else _BUDGETS,
-            replications=scope.replications(256, 2_048),
+            replications=places.replications(scope, 256),
             max_comparisons=_BUDGETS[-1],
             assume=assume,
         )

@@ -15,12 +15,13 @@ from llmpo_jax.hunting import instances
 from llmpo_jax.hunting.cells import DELTAS, LIMIT
 from llmpo_jax.hunting.samplers import HOSTILE
 from llmpo_jax.models import PreferenceModel, Tabular
+from llmpo_jax.models.collection import UNSTRUCTURED
 from llmpo_jax.protocol import Existence, StoppingRule
 from llmpo_jax.report import style
 from llmpo_jax.report.style import Drawing
 from llmpo_jax.spaces import SPACES, space
 from llmpo_jax.theory.intervals import clopper_pearson
-from llmpo_jax.validation import claims
+from llmpo_jax.validation import claims, places
 from llmpo_jax.validation.claims import Claim
 from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
@@ -34,13 +35,14 @@ class _Size(NamedTuple):
 
 
 _QUICK = {"unstructured": _Size(1280, 5_000), "structured": _Size(256, 3_000)}
-_FULL = _Size(20_480, 30_000)
+_FULL = {"unstructured": _Size(20_480, 30_000), "structured": _Size(2560, 30_000)}
 _QUICK_HOSTILE = {"unstructured": _Size(5120, LIMIT // 3), "structured": _Size(512, LIMIT // 3)}
 """As many as it takes to tell rates just below the largest levels from these."""
 _QUICK_MODELS = ("usurper", "hidden winner", "tie, outliers", "near duplicates, 1e-3", "killer")
 """Of the hostile instances, those that bring most errors out, in both spaces."""
-_FULL_HOSTILE = _Size(20_480, LIMIT)
-_QUICK_SOURCES: dict[str, tuple[str, ...]] = {"unstructured": ("cyclic:17", "hidden-winner:10"), "structured": ()}
+_FULL_HOSTILE = {"unstructured": _Size(5120, LIMIT), "structured": _Size(2560, LIMIT)}
+_QUICK_SOURCES: dict[str, tuple[str, ...]] = {"unstructured": ("cyclic:17", "hidden-winner:17"), "structured": ()}
+_SOURCES = {"unstructured": UNSTRUCTURED, "structured": places.OPTIMALITY["structured"][1:]}
 _COLORS = {"e-process": "#0072B2", "stylised": "#D55E00", "kaufmann-koolen": "#CC79A7", "mixture": "#009E73"}
 _BESIDE = 1.1
 """Factor of the level by which rules are drawn beside each other: less than a mark, so that none crosses the line."""
@@ -110,10 +112,8 @@ def stops_as_defined(rule: StoppingRule, runs: Runs, name: str) -> claims.Check:
 
 
 def _cells(scope: Scope, assume: str) -> Iterable[_Cell]:
-    size = _QUICK[assume] if scope.quick else _FULL
-    sources = scope.instances(assume)
-    if scope.quick and not scope.sources:
-        sources = _QUICK_SOURCES[assume]
+    size = (_QUICK if scope.quick else _FULL)[assume]
+    sources = scope.instances(assume) if scope.sources else (_QUICK_SOURCES if scope.quick else _SOURCES)[assume]
     samplers = ("llm-po", *(name for name in scope.samplers if name in space(assume).samplers.names()))
     for rule in scope.rules(assume):
         proven = space(assume).stopping.get(rule).proven
@@ -127,7 +127,7 @@ def _cells(scope: Scope, assume: str) -> Iterable[_Cell]:
 
 def _hostile(scope: Scope, assume: str, rule: str) -> Iterable[_Cell]:
     """A proven rule on instances that were made to break one, with samplers that bring errors out."""
-    size = _QUICK_HOSTILE[assume] if scope.quick else _FULL_HOSTILE
+    size = (_QUICK_HOSTILE if scope.quick else _FULL_HOSTILE)[assume]
     rng = np.random.default_rng(scope.seed)
     names = (FIRST,) if scope.quick else tuple(HOSTILE)
     forms: dict[Existence, Mapping[str, PreferenceModel]]
@@ -196,9 +196,9 @@ def _drawing(rates: pl.DataFrame) -> Drawing:
     style.legend_above(figure, [style.handle(style.rule_label(rule), **_line(rule)) for rule in rules])
     caption = (
         "Error rate against the level delta, all rules. Below the line an error rate is what the level allows. Bars: "
-        "exact 95 % intervals, all levels of a line together; where no run of "
-        f"{rates['replications'].max():,} erred, only the upper end is drawn. Solid marks: proven rules. Rules stand "
-        "beside each other at the same level."
+        "exact 95 % intervals, all levels of a line together; where no run erred, only the upper end is drawn. Solid "
+        "marks: proven rules. Rules stand beside each other at the same level. "
+        f"{rates['replications'].min():,} to {rates['replications'].max():,} replications."
     )
     return Drawing(figure, caption)
 

@@ -11,14 +11,17 @@ from llmpo_jax.validation.scope import Scope
 
 LEAST = 1e-50
 """The smallest level."""
-LEVELS = 8
-"""Of every run: the number is part of the compiled program, the levels are not."""
+LEVELS, BUDGETS = 8, 7
+"""Of every run: their numbers are part of the compiled program, which claims share; the levels and budgets are not."""
+NO_LEVELS = tuple(1 - 0.01 * index for index in range(1, LEVELS + 1))
+NO_BUDGETS = tuple(range(1, BUDGETS + 1))
+"""Of runs that are about budgets, or levels, alone: met after a few comparisons."""
 OPTIMALITY: Mapping[str, tuple[str, ...]] = {
     "unstructured": ("hidden-winner:16", "bradley-terry:16", "cyclic:16", "random-condorcet:16"),
-    "structured": ("linear-bradley-terry:8,3,seed=1",),
+    "structured": ("linear-bradley-terry:8,3,seed=1,scale=2", "linear-bradley-terry:8,3,seed=1"),
 }
-"""Instances of either space."""
-CHEAP = {"unstructured": "hidden-winner:16", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
+"""Instances of either space; of structured ones a quick validation takes the first."""
+CHEAP = {"unstructured": "hidden-winner:16,gap=0.3", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
 """One on which baselines can be followed to the smallest level."""
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -32,14 +35,16 @@ def levels(last: float, first: float = 0.1) -> tuple[float, ...]:
     return (*(math.exp(math.log(first) * step**index) for index in range(LEVELS - 1)), last)
 
 
-def replications(scope: Scope) -> int:
-    """Of each run; on two cores programs are the same up to 135."""
-    return scope.replications(128, 2_000)
+def replications(scope: Scope, quick: int = 136) -> int:
+    """Of each run, `quick` of them in a quick validation; on two cores programs are the same from 136 to 263."""
+    return scope.replications(quick, 1_024)
 
 
 def instances(scope: Scope, assume: str) -> tuple[str, ...]:
     """The user's instances, or those of `OPTIMALITY`."""
-    return scope.instances(assume) if scope.sources else OPTIMALITY[assume]
+    if scope.sources:
+        return scope.instances(assume)
+    return OPTIMALITY[assume][: 1 if scope.quick and assume == "structured" else None]
 
 
 def cheap(scope: Scope, assume: str) -> tuple[str, ...]:
@@ -57,7 +62,7 @@ def baselines(scope: Scope, assume: str) -> tuple[str, ...]:
 def until(source: str, sampler: str, last: float, scope: Scope, limit: int | None = None) -> Run:
     """A sampler on an instance with the proven rule, stopped at levels down to `last`."""
     limit = limit or scope.replications(200_000, 5_000_000)
-    return Run(source, sampler, "e-process", levels(last), (), replications(scope), limit)
+    return Run(source, sampler, "e-process", levels(last), NO_BUDGETS, replications(scope), limit)
 
 
 def look(index: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from llmpo_jax.theory.allocation import time_of
 from llmpo_jax.theory.divergence import half_divergence
 from llmpo_jax.theory.intervals import ratio_of_means
 from llmpo_jax.theory.logistic import fit_linear_bradley_terry
-from llmpo_jax.validation import growth, misfit
+from llmpo_jax.validation import budgets, growth, misfit, places
 from llmpo_jax.validation.comparison import profile
 from llmpo_jax.validation.optimality import Case, Limit, judged, limit, limit_checks
 from llmpo_jax.validation.places import LEAST, LEVELS, levels
@@ -25,7 +25,8 @@ NATS = -np.log(levels(LEAST))
 
 
 def test_levels_are_rising_powers_in_equal_ratios():
-    assert len(levels(LEAST)) == LEVELS
+    assert len(levels(LEAST)) == len(places.NO_LEVELS) == LEVELS
+    assert len(budgets._BUDGETS) == len(places.NO_BUDGETS) == places.BUDGETS
     assert levels(LEAST)[0] == pytest.approx(0.1) and levels(LEAST)[-1] == LEAST
     assert np.diff(np.log(NATS)) == pytest.approx(np.full(LEVELS - 1, math.log(50) / (LEVELS - 1)))
 
