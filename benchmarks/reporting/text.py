@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 RESULTS = Path(__file__).parents[1] / "results"
 
 NAMES = {
@@ -46,6 +48,11 @@ def row(name: str, **where: Any) -> Row:
     if len(found) != 1:
         raise ValueError(f"{name}.json has {len(found)} rows with {where}, expected 1")
     return found[0]
+
+
+def validated(name: str) -> list[Row]:
+    """The rows of results/validation/NAME.parquet, a table of `llmpo-jax validate`."""
+    return pl.read_parquet(RESULTS / "validation" / f"{name}.parquet").to_dicts()
 
 
 def distinct(found: Iterable[Row], column: str) -> list[Any]:

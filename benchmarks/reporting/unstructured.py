@@ -73,14 +73,14 @@ samplers are in `results/baselines.json`; "at least" where runs were cut at thre
 
 
 def _knowledge() -> str:
-    told = text.rows("knowledge", told="all three")
-    return f"""![The price of not knowing](../figures/knowledge.png)
+    told = [row for row in text.validated("C4_knowledge") if row["told"] == "all three"]
+    return f"""![The price of not knowing](../figures/C4_knowledge.png)
 
 At moderate levels a procedure also pays for what it does not know: told the winner, the rates and whom to compare
 with whom it
-needs {text.span(row["ratio"] for row in told)} times T* log(1 / delta) at delta = 0.1, {told[0]["replications"]}
-replications
-(`python benchmarks/knowledge.py`)."""
+needs {text.span(row["multiple"] for row in told)} times T* log(1 / delta) at delta = 0.1,
+{told[0]["replications"]:,} replications
+(`llmpo-jax validate --full`)."""
 
 
 def _published() -> str:

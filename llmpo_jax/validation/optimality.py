@@ -18,7 +18,7 @@ from llmpo_jax.report.style import Drawing
 from llmpo_jax.spaces import SPACES
 from llmpo_jax.theory.allocation import time_of
 from llmpo_jax.theory.intervals import mean_interval
-from llmpo_jax.validation import claims, places
+from llmpo_jax.validation import claims, knowledge, places
 from llmpo_jax.validation.claims import Check, Claim, Verdict
 from llmpo_jax.validation.places import LEAST, UNIFORM, levels
 from llmpo_jax.validation.runs import Run, Runs
@@ -32,7 +32,7 @@ PRECISION = 0.25
 """An interval that reaches further than this from 1 decides nothing."""
 MIDDLE = 1e-25
 """Long-run proportions are those of the comparisons from here to the end."""
-_CUT = 30_000
+_CUT = 10_000
 """Comparisons at which baselines are cut that stop sampling what is needed, so that their limit is infinite."""
 _NEVER = ("thompson", "rucb")
 
@@ -102,7 +102,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         checks=checks,
         remarks=tuple(_remarks(rows)),
         drawings=DRAWINGS,
-        tables={"optimality": rows},
+        tables={"optimality": rows} | ({} if scope.quick else {"knowledge": knowledge.table(scope, runs)}),
     )
 
 
@@ -263,4 +263,4 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     return Drawing(figure, caption)
 
 
-DRAWINGS: dict[str, claims.Draw] = {"optimality": _drawing}
+DRAWINGS: dict[str, claims.Draw] = {"optimality": _drawing, **knowledge.DRAWINGS}

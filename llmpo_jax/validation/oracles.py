@@ -1,54 +1,31 @@
-"""What does it cost not to know? Stopping times by what a procedure is told.
+"""LLM-PO told what it would have had to learn: what not knowing costs is what these save.
 
-    python benchmarks/knowledge.py            about 4 minutes on 2 cores
-    python benchmarks/knowledge.py --quick
-
-Mean stopping time at delta = 0.1 with e-process as a multiple of T* log(1 / delta), the price when delta tends to 0.
-An oracle is llm-po told one thing or several, put in place of what it would have estimated:
+An oracle is told one thing or several, put in place of what it would have estimated:
 - the winner: it leads from the start, is never tested, and need not be told from the others;
 - the rates: what is bet, for all pairs. The sampler does not know them;
 - the opponents: whom each rival is compared with;
 - which rates: the rates that a rival has among its opponents, but not which opponent has which. Beliefs of each
   opponent start even over these rates; the bet is the mean, and compared is who is likeliest to have the lowest rate.
-Replications number the policies anew, which an oracle could not follow. So its policies are in one random order, the
-same in all replications; told nothing, that makes no difference beyond the intervals (first two rows).
-Intervals are at 95 % (Student).
+
+What is told goes into the program as a constant, by the policies' numbers: replications must not number them anew.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import common
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmpo_jax import models, vectors
-from llmpo_jax.engine.preparation import Prepared, Settings, make_plan, prepare
-from llmpo_jax.engine.simulate import result
-from llmpo_jax.engine.workers import run
+from llmpo_jax import vectors
 from llmpo_jax.protocol import EVIDENCE_TIE, Comparison, Problem, Sampler, Statistics, StoppingRule, Verdict
 from llmpo_jax.samplers.llm_po import LLM_PO
-from llmpo_jax.spaces import UNSTRUCTURED
-from llmpo_jax.stopping import common as verdicts
+from llmpo_jax.stopping import common
 from llmpo_jax.stopping.e_process import E_PROCESS, gains
 
-DELTA = 0.1
-INSTANCES = (
-    "cyclic:17",
-    "random-condorcet:16",
-    "bradley-terry:16",
-    "hidden-winner:10",
-    "wmt20_mqm_zhen_K8.csv",
-)
-WINNER, RATES, OPPONENTS, ALL = "the winner", "the rates", "the opponents", "all three"
-WHICH = "the winner and which rates"
-TOLD = {WINNER: {WINNER}, RATES: {RATES}, OPPONENTS: {OPPONENTS}, ALL: {WINNER, RATES, OPPONENTS}}
-SURE = 1e-6
+_SURE = 1e-6
 """Rates are kept so far from 0 and 1 where beliefs are formed."""
 
 
@@ -66,15 +43,57 @@ class Truth(NamedTuple):
     opponents: np.ndarray
 
 
+class Oracle(NamedTuple):
+    """A procedure that is told something. Its rule is proven for nobody who is not told."""
+
+    sampler: Sampler
+    stopping: StoppingRule
+
+
 def truth(mu: np.ndarray) -> Truth:
+    """Of a matrix [K, K] with a Condorcet winner."""
     others = np.where(np.eye(len(mu), dtype=bool), np.inf, mu)
     return Truth(mu, int(others.min(axis=1).argmax()), others.argmin(axis=1))
 
 
-# Samplers: what is told goes into the program as a constant.
+def _nothing(true: Truth) -> Oracle:
+    del true
+    return Oracle(LLM_PO, E_PROCESS)
 
 
-def with_winner(true: Truth) -> Sampler:
+def _winner(true: Truth) -> Oracle:
+    return Oracle(_with_winner(true), _naming(true, E_PROCESS))
+
+
+def _rates(true: Truth) -> Oracle:
+    return Oracle(LLM_PO, _with_rates(true))
+
+
+def _opponents(true: Truth) -> Oracle:
+    return Oracle(_with_opponents(true, LLM_PO), E_PROCESS)
+
+
+def _all(true: Truth) -> Oracle:
+    return Oracle(_with_opponents(true, _with_winner(true)), _naming(true, _with_rates(true)))
+
+
+def _which(true: Truth) -> Oracle:
+    return Oracle(_with_rates_somewhere(true), _naming(true, _betting_on_rates_somewhere(true)))
+
+
+ALL = "all three"
+ORACLES: Mapping[str, Callable[[Truth], Oracle]] = {
+    "nothing": _nothing,
+    "the winner": _winner,
+    "the rates, as bets only": _rates,
+    "each rival's best opponent": _opponents,
+    ALL: _all,
+    "the winner, and rates without their opponents": _which,
+}
+"""By what is told."""
+
+
+def _with_winner(true: Truth) -> Sampler:
     """llm-po in whose eyes the winner is least refuted, and has been tested often enough."""
 
     def init(problem: Problem) -> jax.Array:
@@ -87,7 +106,7 @@ def with_winner(true: Truth) -> Sampler:
     return Sampler(init, select)
 
 
-def with_opponents(true: Truth, sampler: Sampler) -> Sampler:
+def _with_opponents(true: Truth, sampler: Sampler) -> Sampler:
     """The sampler with rivals compared with their toughest opponents; the winner, which has none, with the leader."""
 
     def select(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: Any) -> Any:
@@ -99,7 +118,7 @@ def with_opponents(true: Truth, sampler: Sampler) -> Sampler:
     return sampler._replace(select=select)
 
 
-def with_rates_somewhere(true: Truth) -> Sampler:
+def _with_rates_somewhere(true: Truth) -> Sampler:
     """The least refuted rival against the opponent likeliest to be its toughest."""
 
     def select(problem: Problem, drawn: Any, statistics: Statistics, evidence: jax.Array, state: Any) -> Any:
@@ -114,12 +133,9 @@ def with_rates_somewhere(true: Truth) -> Sampler:
 
 def _beliefs(true: Truth, policy: jax.Array, wins: jax.Array, losses: jax.Array) -> jax.Array:
     """[..., K], the chance that the policy's rate is the one against each policy, given `wins`, `losses` [...]."""
-    rates = vectors.take(jnp.asarray(np.clip(true.rates, SURE, 1 - SURE), jnp.float32), policy)
+    rates = vectors.take(jnp.asarray(np.clip(true.rates, _SURE, 1 - _SURE), jnp.float32), policy)
     seen = wins[..., None] * jnp.log(rates) + losses[..., None] * jnp.log1p(-rates)
     return jax.nn.softmax(jnp.where(vectors.one_hot(policy, len(true.rates)), -jnp.inf, seen))
-
-
-# Stopping rules: the e-process with other bets, or with the winner known.
 
 
 class Wealth(NamedTuple):
@@ -129,7 +145,7 @@ class Wealth(NamedTuple):
     peak: jax.Array
 
 
-def betting(bet: Any) -> StoppingRule:
+def _betting(bet: Callable[[Comparison], jax.Array]) -> StoppingRule:
     """The e-process with the bets `bet(comparison) -> [2]` on (first, second)."""
 
     def init(problem: Problem) -> Wealth:
@@ -145,24 +161,24 @@ def betting(bet: Any) -> StoppingRule:
         init=init,
         update=update,
         evidence=lambda problem, state, statistics: state.now,
-        verdict=lambda problem, state, statistics: verdicts.verdict(state.peak, None),
+        verdict=lambda problem, state, statistics: common.verdict(state.peak, None),
         thresholds=E_PROCESS.thresholds,
         proven=False,
         refutation=lambda problem, state, statistics: state.peak,
     )
 
 
-def with_rates(true: Truth) -> StoppingRule:
+def _with_rates(true: Truth) -> StoppingRule:
     rates = jnp.asarray(true.rates, jnp.float32)
 
     def bet(comparison: Comparison) -> jax.Array:
         first, second = comparison.first, comparison.second
         return jnp.stack([vectors.take(rates, first, second), vectors.take(rates, second, first)])
 
-    return betting(bet)
+    return _betting(bet)
 
 
-def with_rates_somewhere_as_bets(true: Truth) -> StoppingRule:
+def _betting_on_rates_somewhere(true: Truth) -> StoppingRule:
     def mean(policy: jax.Array, wins: jax.Array, losses: jax.Array) -> jax.Array:
         return _beliefs(true, policy, wins, losses) @ vectors.take(jnp.asarray(true.rates, jnp.float32), policy)
 
@@ -170,76 +186,16 @@ def with_rates_somewhere_as_bets(true: Truth) -> StoppingRule:
         wins, losses = comparison.wins, comparison.losses
         return jnp.stack([mean(comparison.first, wins, losses), mean(comparison.second, losses, wins)])
 
-    return betting(bet)
+    return _betting(bet)
 
 
-def naming(true: Truth, rule: StoppingRule) -> StoppingRule:
+def _naming(true: Truth, rule: StoppingRule) -> StoppingRule:
     """The rule with the winner known: it stops when all others are refuted."""
     refutation = rule.refutation
     assert refutation is not None
 
     def verdict(problem: Problem, state: Any, statistics: Statistics) -> Verdict:
         refuted = refutation(problem, state, statistics).at[true.winner].set(-jnp.inf)
-        return verdicts.verdict(refuted, None)
+        return common.verdict(refuted, None)
 
     return rule._replace(verdict=verdict)
-
-
-def oracle(told: set[str], true: Truth) -> tuple[Sampler, StoppingRule]:
-    """The procedure that is told all this."""
-    sampler = with_winner(true) if WINNER in told else LLM_PO
-    rule = with_rates(true) if RATES in told else E_PROCESS
-    sampler = with_opponents(true, sampler) if OPPONENTS in told else sampler
-    return sampler, naming(true, rule) if WINNER in told else rule
-
-
-def somewhere(true: Truth) -> tuple[Sampler, StoppingRule]:
-    return with_rates_somewhere(true), naming(true, with_rates_somewhere_as_bets(true))
-
-
-def stopping_time(prepared: Prepared, mu: np.ndarray | None = None) -> tuple[float, float, float]:
-    """The mean with its interval, in units of T* log(1 / delta); in the order of `mu` where it is given."""
-    procedure, plan = prepared.procedure, prepared.plan
-    if mu is not None:
-        procedure = procedure._replace(space=UNSTRUCTURED._replace(shuffled=False))
-        plan = make_plan(procedure, mu, prepared.settings)
-    (level,) = result(prepared, run(procedure, plan, range(prepared.settings.replications))).summary()
-    assert prepared.time is not None and not level.censored
-    unit = prepared.time * -math.log(DELTA)
-    return level.mean / unit, level.mean_low / unit, level.mean_high / unit
-
-
-def measure(name: str, replications: int) -> list[dict]:
-    """The rows of an instance."""
-    source = common.source(name)
-    if source is None:
-        return []
-    mu = models.host_probabilities(source.model)
-    order = np.random.default_rng(0).permutation(len(mu))
-    mu = mu[np.ix_(order, order)]
-    true = truth(mu)
-    procedures = {told: oracle(facts, true) for told, facts in TOLD.items()} | {WHICH: somewhere(true)}
-    settings = Settings((DELTA,), (), 2**24, replications=replications)
-    ready = functools.partial(prepare, source.model, settings=settings)
-    times = {"nothing": stopping_time(ready("llm-po", "e-process"))}
-    times["nothing, in this order"] = stopping_time(ready("llm-po", "e-process"), mu)
-    times |= {told: stopping_time(ready(*procedure), mu) for told, procedure in procedures.items()}
-    return [
-        {"instance": source.label, "told": told, "replications": replications, "ratio": mean, "low": low, "high": high}
-        for told, (mean, low, high) in times.items()
-    ]
-
-
-def main() -> None:
-    options = common.parser(__doc__).parse_args()
-    replications = 50 if options.quick else 500
-    started = time.time()
-    rows = [row for name in INSTANCES for row in measure(name, replications)]
-    title = f"Mean stopping time / (T* log(1/delta)) at delta = {DELTA}, e-process, {replications} replications"
-    common.show(title, rows)
-    if not options.quick:
-        common.keep("knowledge", rows, started)
-
-
-if __name__ == "__main__":
-    main()
