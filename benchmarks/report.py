@@ -27,8 +27,9 @@ after
 missing.
 
 Not made again since the e-process bets by experts, so a little off: `in_flight_cost`, `in_flight_speed`, `live_runs`,
-`live_improvement`, `speed_*` (but `speed_guesses`); since the structured e-process goes on fixing bets in long runs, and since structured `llm-po` follows the exact program beyond 20
-nats of evidence: `structured_bound`, `structured_baselines`, `structured_pac`, `structured_speed`.
+`live_improvement`, `speed_*` (but `speed_guesses`); since the structured e-process goes on fixing bets in long runs,
+and since structured `llm-po` follows the exact program beyond 20 nats of evidence: `structured_bound`,
+`structured_baselines`, `structured_pac`, `structured_speed`.
 `python benchmarks/NAME.py` makes each again."""
 
 

@@ -42,7 +42,7 @@ class Validate:
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
     """In minutes; this is the default."""
     full: tyro.conf.FlagCreatePairsOff[bool] = False
-    """With the replications of a study: hours."""
+    """With the replications of a study: about an hour on two cores."""
     samplers: Annotated[tuple[str, ...], tyro.conf.arg(name="sampler", metavar="NAME [NAME ...]")] = ()
     """Further samplers that are held to the same claims."""
     stopping: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()

@@ -29,8 +29,8 @@ DELTA = 0.05
 ALARMS = 10.0
 """Times its level that the test of fit may raise false alarms: it is approximate where counts are small."""
 PRIOR_SCALE = 2.0
-_BESIDE = 0.012
-"""Logits by which the draws of a noise are drawn beside each other."""
+_BESIDE = 0.016
+"""Logits by which the draws of a noise are drawn beside each other; two lines of a panel, by half of it."""
 _DATA = ("same pairs", "all pairs alike")
 """Which comparisons the test of fit sees."""
 _LIMIT = 30_000
@@ -251,10 +251,10 @@ def _drawing(table: pl.DataFrame) -> Drawing:
 
 def _line(panel: Axes, index: int, label: str, rows: pl.DataFrame, part: str, whole: str) -> None:
     """Shares with intervals, those of the draws of a noise beside each other, and a line through the shares of all."""
-    look = places.look(index)
+    look = places.look(index) | {"zorder": 3 - index % 2}
     rows = rows.with_columns(draw=pl.int_range(pl.len()).over("noise"), draws=pl.len().over("noise"))
     for _, mine in rows.group_by("draw", maintain_order=True):
-        x = mine["noise"] + _BESIDE * (mine["draw"] - (mine["draws"] - 1) / 2)
+        x = mine["noise"] + _BESIDE * (mine["draw"] - mine["draws"] / 2 + (1 + index % 2) / 2 - 0.25)
         low, high = np.transpose([clopper_pearson(*each) for each in mine.select(part, whole).iter_rows()])
         panel.vlines(x, low, high, color=look["color"], linewidth=0.8)
         panel.plot(x, mine[part] / mine[whole], **{**look, "linestyle": "none", "markersize": 2.8})

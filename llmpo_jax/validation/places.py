@@ -23,8 +23,8 @@ OPTIMALITY: Mapping[str, tuple[str, ...]] = {
 """Instances of either space; of structured ones a quick validation takes the first."""
 CHEAP = {"unstructured": "hidden-winner:16,gap=0.3", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
 """One on which baselines can be followed to the smallest level."""
-_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78", "#C79100")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 UNIFORM = ("round-robin", "random-pair")
 """Samplers that compare all pairs equally often."""
 
