@@ -27,10 +27,11 @@ _LIMIT = 2**24
 _MARKS = "os^Dv"
 
 
-def table(scope: Scope, runs: Runs) -> pl.DataFrame:
+def tables(scope: Scope, runs: Runs) -> dict[str, pl.DataFrame]:
     """Mean stopping time in units of T* log(1 / delta), a row per unstructured instance and what a procedure is told.
 
-    Policies are in one random order, the same in all replications: oracles are told by number.
+    Policies are in one random order, the same in all replications: oracles are told by number. Where there is no such
+    instance, or none with a winner, there is no table.
     """
     asked = [
         (told, run)
@@ -39,7 +40,8 @@ def table(scope: Scope, runs: Runs) -> pl.DataFrame:
         for told, run in _runs(scope, source).items()
     ]
     results = runs.all([run for _, run in asked])
-    return pl.DataFrame([_row(told, run, result) for (told, run), result in zip(asked, results, strict=True)])
+    rows = [_row(told, run, result) for (told, run), result in zip(asked, results, strict=True)]
+    return {"knowledge": pl.DataFrame(rows)} if rows else {}
 
 
 def _runs(scope: Scope, source: str) -> dict[str, Run]:

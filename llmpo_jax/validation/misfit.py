@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -218,7 +218,7 @@ def _remarks(table: pl.DataFrame) -> list[str]:
 def _shares(rows: pl.DataFrame, part: str, whole: str) -> str:
     """A share over all draws, and between which shares of single draws it lies."""
     each = (rows[part] / rows[whole]).drop_nans().drop_nulls()
-    said = f"{rows[part].sum() / rows[whole].sum():.1%}"
+    said = f"{rows[part].to_numpy().sum() / rows[whole].to_numpy().sum():.1%}"
     return said if len(each) < 2 else f"{said} ({each.min():.1%} to {each.max():.1%})"
 
 
@@ -239,7 +239,7 @@ def _drawing(table: pl.DataFrame) -> Drawing:
         panel.legend(loc="upper left")
         panel.set_ylim(-0.02, 1.35)
         panel.set_yticks(np.linspace(0, 1, 6))
-    draws = table.filter(pl.col("noise") > 0).group_by("noise").len()["len"].max() // table["space"].n_unique()
+    draws = int(table["noise"].value_counts()["count"].to_numpy().max()) // table["space"].n_unique()
     caption = (
         f"A linear Bradley-Terry model whose pairs' logits are off by noise, {draws} draw{'s' * (draws > 1)} of each "
         "size (a mark each; lines go through what all have together). Left: error rates of LLM-PO, e-process rule, "
@@ -251,7 +251,7 @@ def _drawing(table: pl.DataFrame) -> Drawing:
 
 def _line(panel: Axes, index: int, label: str, rows: pl.DataFrame, part: str, whole: str) -> None:
     """Shares with intervals, those of the draws of a noise beside each other, and a line through the shares of all."""
-    look = places.look(index) | {"zorder": 3 - index % 2}
+    look: dict[str, Any] = {**places.look(index), "zorder": 3 - index % 2}
     rows = rows.with_columns(draw=pl.int_range(pl.len()).over("noise"), draws=pl.len().over("noise"))
     for _, mine in rows.group_by("draw", maintain_order=True):
         x = mine["noise"] + _BESIDE * (mine["draw"] - mine["draws"] / 2 + (1 + index % 2) / 2 - 0.25)

@@ -102,7 +102,7 @@ def claim(scope: Scope, runs: Runs) -> Claim:
         checks=checks,
         remarks=tuple(_remarks(rows)),
         drawings=DRAWINGS,
-        tables={"optimality": rows} | ({} if scope.quick else {"knowledge": knowledge.table(scope, runs)}),
+        tables={"optimality": rows, **({} if scope.quick else knowledge.tables(scope, runs))},
     )
 
 

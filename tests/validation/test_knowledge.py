@@ -37,7 +37,8 @@ def test_who_is_told_all_needs_less_and_is_always_right(tmp_path: Path, monkeypa
     with folder.held():
         folder.begin(scope.asked(), {"chunk": 0, "files": {}}, resume=False, overwrite=False)
         runs = Runs(folder, scope.asked(), 0, lambda what: None)
-        table = knowledge.table(scope, runs)
+        table = knowledge.tables(scope, runs)["knowledge"]
+        assert not knowledge.tables(Scope(quick=False, sources=("linear-bradley-terry:8,3", "no-winner:5")), runs)
         told = runs.one(knowledge._runs(scope, SOURCE)[oracles.ALL])
     nothing, everything = table.iter_rows(named=True)
     assert (nothing["told"], everything["told"]) == ("nothing", oracles.ALL)
