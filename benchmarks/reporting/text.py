@@ -34,8 +34,7 @@ def content(name: str) -> Row:
 
 def rows(name: str, **where: Any) -> list[Row]:
     """The rows of results/NAME.json whose columns (spaces as underscores) have these values."""
-    wanted = {column.replace("_", " "): value for column, value in where.items()}
-    return [row for row in content(name)["rows"] if all(row[column] == value for column, value in wanted.items())]
+    return _where(content(name)["rows"], where)
 
 
 def row(name: str, **where: Any) -> Row:
@@ -50,9 +49,14 @@ def row(name: str, **where: Any) -> Row:
     return found[0]
 
 
-def validated(name: str) -> list[Row]:
-    """The rows of results/validation/NAME.parquet, a table of `llmpo-jax validate`."""
-    return pl.read_parquet(RESULTS / "validation" / f"{name}.parquet").to_dicts()
+def validated(name: str, **where: Any) -> list[Row]:
+    """The same of results/validation/NAME.parquet, a table of `llmpo-jax validate`."""
+    return _where(pl.read_parquet(RESULTS / "validation" / f"{name}.parquet").to_dicts(), where)
+
+
+def _where(found: Iterable[Row], where: Row) -> list[Row]:
+    wanted = {column.replace("_", " "): value for column, value in where.items()}
+    return [row for row in found if all(row[column] == value for column, value in wanted.items())]
 
 
 def distinct(found: Iterable[Row], column: str) -> list[Any]:

@@ -60,10 +60,15 @@ def load(source: str, columns: Mapping[str, str] | str | None = None) -> Source:
 def _from_file(path: str, columns: Mapping[str, str] | None) -> Source:
     """The model in a file; the win rates of a log stand for the truth."""
     found = comparisons(read_sheet(path), columns)
-    label = _label(Path(path.removesuffix(".gz")).stem)
+    label = file_label(path)
     if isinstance(found, Tabular):
         return Source(label, found)
     return Source(label, rates(found, f"source {path!r}"), found)
+
+
+def file_label(path: str) -> str:
+    """What a file is called, whatever is in it: its name without the ending."""
+    return _label(Path(path.removesuffix(".gz")).stem)
 
 
 def _label(text: str) -> str:

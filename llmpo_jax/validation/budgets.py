@@ -29,7 +29,7 @@ _SAID = (
 )
 _QUICK = {
     "unstructured": ("bradley-terry:16", "random-condorcet:16"),
-    "structured": places.OPTIMALITY["structured"][1:],
+    "structured": (places.LINEAR,),
 }
 """Instances of a shape, which need one compilation."""
 _BEHIND = 0.05

@@ -42,7 +42,7 @@ _QUICK_MODELS = ("usurper", "hidden winner", "tie, outliers", "near duplicates, 
 """Of the hostile instances, those that bring most errors out, in both spaces."""
 _FULL_HOSTILE = {"unstructured": _Size(5120, LIMIT), "structured": _Size(2560, LIMIT)}
 _QUICK_SOURCES: dict[str, tuple[str, ...]] = {"unstructured": ("cyclic:17", "hidden-winner:17"), "structured": ()}
-_SOURCES = {"unstructured": UNSTRUCTURED, "structured": places.OPTIMALITY["structured"][1:]}
+_SOURCES = {"unstructured": UNSTRUCTURED, "structured": (places.LINEAR,)}
 """Of a full validation: the structured instance of the collection would take hours."""
 _COLORS = {"e-process": "#0072B2", "stylised": "#D55E00", "kaufmann-koolen": "#CC79A7", "mixture": "#009E73"}
 _BESIDE = 1.1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import matplotlib
 import numpy as np
 import polars as pl
 
@@ -24,7 +23,6 @@ from llmpo_jax.validation.scope import Scope
 
 DELTA = 0.1
 _LIMIT = 2**24
-_MARKS = "os^Dv"
 
 
 def tables(scope: Scope, runs: Runs) -> dict[str, pl.DataFrame]:
@@ -82,14 +80,14 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     """A line for what is told, in it an interval per instance."""
     told = rows["told"].unique(maintain_order=True).to_list()
     names = rows["instance"].unique(maintain_order=True).to_list()
-    colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(names)))
+    looks = [{**places.look(index), "linestyle": "none"} for index in range(len(names))]
     figure, (panel,) = style.grid(1, 1, 2.9)
-    for index, name in enumerate(names):
+    for index, (name, look) in enumerate(zip(names, looks, strict=True)):
         mine = rows.filter(pl.col("instance") == name)
         beside = 0.16 * (index - (len(names) - 1) / 2)
         y = np.array([told.index(each) for each in mine["told"]]) + beside
-        panel.hlines(y, mine["low"], mine["high"], color=colors[index], linewidth=1)
-        panel.plot(mine["multiple"], y, **_look(index, colors[index]))
+        panel.hlines(y, mine["low"], mine["high"], color=look["color"], linewidth=1)
+        panel.plot(mine["multiple"], y, **look)
     for line in range(1, len(told)):
         panel.axhline(line - 0.5, color="0.9", linewidth=0.5, zorder=0)
     panel.axvline(1, color="0.2", linewidth=0.8, zorder=1)
@@ -99,8 +97,7 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
     panel.set_ylim(len(told) - 0.5, -0.5)
     panel.set_yticks(range(len(told)), [each.replace(", and ", ", and\n") for each in told])
     panel.set_ylabel("told")
-    handles = [style.handle(name, **_look(index, colors[index])) for index, name in enumerate(names)]
-    style.legend_above(figure, handles)
+    style.legend_above(figure, [style.handle(name, **look) for name, look in zip(names, looks, strict=True)])
     caption = (
         f"The price of not knowing. Mean stopping time of LLM-PO at delta = {DELTA:g}, e-process rule, in units of "
         "T* log(1/delta), by what it is told of the instance (nothing: as it is). Line: 1, the least that any "
@@ -108,10 +105,6 @@ def _drawing(rows: pl.DataFrame) -> Drawing:
         f"{rows['replications'].max():,} replications."
     )
     return Drawing(figure, caption)
-
-
-def _look(index: int, color: object) -> dict:
-    return {"color": color, "marker": _MARKS[index % len(_MARKS)], "linestyle": "none", "markersize": 3.4}
 
 
 DRAWINGS: dict[str, claims.Draw] = {"knowledge": _drawing}

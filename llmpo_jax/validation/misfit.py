@@ -19,10 +19,10 @@ from llmpo_jax.theory.intervals import clopper_pearson
 from llmpo_jax.theory.ranking import goodness_of_fit
 from llmpo_jax.validation import claims, places
 from llmpo_jax.validation.claims import Claim
-from llmpo_jax.validation.runs import Run, Runs
+from llmpo_jax.validation.runs import Run, Runs, in_words
 from llmpo_jax.validation.scope import Scope
 
-SOURCE = "linear-bradley-terry:8,3,seed=1"
+SOURCE = places.LINEAR
 NOISES = (0.0, 0.1, 0.2, 0.4, 0.8)
 """Standard deviations of what is added to the logit of each pair."""
 DELTA = 0.05
@@ -122,7 +122,7 @@ def _run(scope: Scope, model: LinearBradleyTerry, bend: str, truth: PreferenceMo
         _LIMIT,
         assume=assume,
         features=np.asarray(model.features, np.float64) if assume == "structured" else None,
-        name=f"{SOURCE.replace(':', '-')}, {bend}",
+        name=f"{in_words(SOURCE)}, {bend}",
         procedure=f"llm-po, e-process, {assume}",
     )
 
@@ -210,9 +210,14 @@ def _remarks(table: pl.DataFrame) -> list[str]:
             f"Noise of {noise:g} a logit: the linear model errs in {_shares(rows, 'errors', 'replications')} of "
             f"runs; the test of fit denies it in {' and '.join(told)}."
         )
-    if len(rows) > 1:
+    if _draws(table) > 1:
         found.append("In parentheses: the smallest and the largest share among the draws of the noise.")
     return found
+
+
+def _draws(table: pl.DataFrame) -> int:
+    """Of the noise of each size."""
+    return int(table["noise"].value_counts()["count"].to_numpy().max()) // table["space"].n_unique()
 
 
 def _shares(rows: pl.DataFrame, part: str, whole: str) -> str:
@@ -239,7 +244,7 @@ def _drawing(table: pl.DataFrame) -> Drawing:
         panel.legend(loc="upper left")
         panel.set_ylim(-0.02, 1.35)
         panel.set_yticks(np.linspace(0, 1, 6))
-    draws = int(table["noise"].value_counts()["count"].to_numpy().max()) // table["space"].n_unique()
+    draws = _draws(table)
     caption = (
         f"A linear Bradley-Terry model whose pairs' logits are off by noise, {draws} draw{'s' * (draws > 1)} of each "
         "size (a mark each; lines go through what all have together). Left: error rates of LLM-PO, e-process rule, "
@@ -254,7 +259,7 @@ def _line(panel: Axes, index: int, label: str, rows: pl.DataFrame, part: str, wh
     look: dict[str, Any] = {**places.look(index), "zorder": 3 - index % 2}
     rows = rows.with_columns(draw=pl.int_range(pl.len()).over("noise"), draws=pl.len().over("noise"))
     for _, mine in rows.group_by("draw", maintain_order=True):
-        x = mine["noise"] + _BESIDE * (mine["draw"] - mine["draws"] / 2 + (1 + index % 2) / 2 - 0.25)
+        x = mine["noise"] + _BESIDE * (mine["draw"] - (mine["draws"] - 1) / 2 + (index % 2 - 0.5) / 2)
         low, high = np.transpose([clopper_pearson(*each) for each in mine.select(part, whole).iter_rows()])
         panel.vlines(x, low, high, color=look["color"], linewidth=0.8)
         panel.plot(x, mine[part] / mine[whole], **{**look, "linestyle": "none", "markersize": 2.8})

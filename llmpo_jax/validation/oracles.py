@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmpo_jax import vectors
+from llmpo_jax.models.preference import beats_all
 from llmpo_jax.protocol import EVIDENCE_TIE, Comparison, Problem, Sampler, Statistics, StoppingRule, Verdict
 from llmpo_jax.samplers.llm_po import LLM_PO
 from llmpo_jax.stopping import common
@@ -53,42 +54,19 @@ class Oracle(NamedTuple):
 def truth(mu: np.ndarray) -> Truth:
     """Of a matrix [K, K] with a Condorcet winner."""
     others = np.where(np.eye(len(mu), dtype=bool), np.inf, mu)
-    return Truth(mu, int(others.min(axis=1).argmax()), others.argmin(axis=1))
-
-
-def _nothing(true: Truth) -> Oracle:
-    del true
-    return Oracle(LLM_PO, E_PROCESS)
-
-
-def _winner(true: Truth) -> Oracle:
-    return Oracle(_with_winner(true), _naming(true, E_PROCESS))
-
-
-def _rates(true: Truth) -> Oracle:
-    return Oracle(LLM_PO, _with_rates(true))
-
-
-def _opponents(true: Truth) -> Oracle:
-    return Oracle(_with_opponents(true, LLM_PO), E_PROCESS)
-
-
-def _all(true: Truth) -> Oracle:
-    return Oracle(_with_opponents(true, _with_winner(true)), _naming(true, _with_rates(true)))
-
-
-def _which(true: Truth) -> Oracle:
-    return Oracle(_with_rates_somewhere(true), _naming(true, _betting_on_rates_somewhere(true)))
+    return Truth(mu, int(beats_all(mu).argmax()), others.argmin(axis=1))
 
 
 ALL = "all three"
 ORACLES: Mapping[str, Callable[[Truth], Oracle]] = {
-    "nothing": _nothing,
-    "the winner": _winner,
-    "the rates, as bets only": _rates,
-    "each rival's best opponent": _opponents,
-    ALL: _all,
-    "the winner, and rates without their opponents": _which,
+    "nothing": lambda true: Oracle(LLM_PO, E_PROCESS),
+    "the winner": lambda true: Oracle(_with_winner(true), _naming(true, E_PROCESS)),
+    "the rates, as bets only": lambda true: Oracle(LLM_PO, _with_rates(true)),
+    "each rival's best opponent": lambda true: Oracle(_with_opponents(true, LLM_PO), E_PROCESS),
+    ALL: lambda true: Oracle(_with_opponents(true, _with_winner(true)), _naming(true, _with_rates(true))),
+    "the winner, and rates without their opponents": lambda true: Oracle(
+        _with_rates_somewhere(true), _naming(true, _betting_on_rates_somewhere(true))
+    ),
 }
 """By what is told."""
 

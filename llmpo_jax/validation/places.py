@@ -16,12 +16,16 @@ LEVELS, BUDGETS = 8, 7
 NO_LEVELS = tuple(1 - 0.01 * index for index in range(1, LEVELS + 1))
 NO_BUDGETS = tuple(range(1, BUDGETS + 1))
 """Of runs that are about budgets, or levels, alone: met after a few comparisons."""
+LINEAR = "linear-bradley-terry:8,3,seed=1"
+STEEP = f"{LINEAR},scale=2"
+"""The same with twice the logits, on which runs are shorter."""
 OPTIMALITY: Mapping[str, tuple[str, ...]] = {
     "unstructured": ("hidden-winner:16", "bradley-terry:16", "cyclic:16", "random-condorcet:16"),
-    "structured": ("linear-bradley-terry:8,3,seed=1,scale=2", "linear-bradley-terry:8,3,seed=1"),
+    "structured": (STEEP, LINEAR),
 }
-"""Instances of either space; of structured ones a quick validation takes the first."""
-CHEAP = {"unstructured": "hidden-winner:16,gap=0.3", "structured": "linear-bradley-terry:8,3,seed=1,scale=2"}
+"""Instances of either space."""
+_QUICK = {**OPTIMALITY, "structured": (STEEP,)}
+CHEAP = {"unstructured": "hidden-winner:16,gap=0.3", "structured": STEEP}
 """One on which baselines can be followed to the smallest level."""
 _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#6B4226", "#6A5F78", "#C79100")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -42,9 +46,7 @@ def replications(scope: Scope, quick: int = 136) -> int:
 
 def instances(scope: Scope, assume: str) -> tuple[str, ...]:
     """The user's instances, or those of `OPTIMALITY`."""
-    if scope.sources:
-        return scope.instances(assume)
-    return OPTIMALITY[assume][: 1 if scope.quick and assume == "structured" else None]
+    return scope.instances(assume) if scope.sources else (_QUICK if scope.quick else OPTIMALITY)[assume]
 
 
 def cheap(scope: Scope, assume: str) -> tuple[str, ...]:

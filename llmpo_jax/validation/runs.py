@@ -18,8 +18,9 @@ from llmpo_jax.engine.result import Result
 from llmpo_jax.engine.simulate import result
 from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.workers import Arrays, stream
-from llmpo_jax.models import PreferenceModel, host_probabilities, instances, load
+from llmpo_jax.models import PreferenceModel, host_probabilities, instances
 from llmpo_jax.models.given import given
+from llmpo_jax.models.sources import file_label
 from llmpo_jax.protocol import Existence, Sampler, StoppingRule
 from llmpo_jax.validation.claims import Progress
 
@@ -31,7 +32,7 @@ _SIDE_BY_SIDE = 2
 
 def in_words(source: str) -> str:
     """An instance as it is asked for but for the colon, or a file by its name."""
-    return source.replace(":", "-", 1) if source.partition(":")[0] in instances.names() else load(source).label
+    return source.replace(":", "-", 1) if source.partition(":")[0] in instances.names() else file_label(source)
 
 
 @dataclass(frozen=True, eq=False)

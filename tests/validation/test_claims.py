@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import llmpo_jax as lp
-from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.engine.workers import Arrays
 from llmpo_jax.models import host_probabilities
 from llmpo_jax.validation import claims, defects, errors, runs, settlement
@@ -22,14 +21,6 @@ from llmpo_jax.validation.runs import Run, Runs
 from llmpo_jax.validation.scope import Scope
 
 FEW = Run("bradley-terry-line:5", deltas=(0.1, 0.01), replications=16, max_comparisons=500)
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Runs]:
-    folder = StudyFolder(tmp_path / "v")
-    with folder.held():
-        folder.begin(Scope().asked(), {"chunk": 0, "files": {}}, resume=False, overwrite=False)
-        yield Runs(folder, Scope().asked(), 0, lambda what: None)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,9 @@ No fresh randomness: seeds are fixed.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from llmpo_jax.engine.storage import StudyFolder
 from llmpo_jax.models import condorcet_winner, host_probabilities
 from llmpo_jax.models.given import given
 from llmpo_jax.report import style
@@ -29,17 +26,14 @@ def test_what_there_is_to_be_told() -> None:
         assert mu[policy, opponent] == np.delete(mu[policy], policy).min()
 
 
-def test_who_is_told_all_needs_less_and_is_always_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_told_all_needs_less_and_is_always_right(kept: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     some = {told: oracles.ORACLES[told] for told in ("nothing", oracles.ALL)}
     monkeypatch.setattr(knowledge, "ORACLES", some)
     monkeypatch.setattr(places, "replications", lambda scope: 128)
-    scope, folder = Scope(quick=False, sources=(SOURCE,)), StudyFolder(tmp_path / "v")
-    with folder.held():
-        folder.begin(scope.asked(), {"chunk": 0, "files": {}}, resume=False, overwrite=False)
-        runs = Runs(folder, scope.asked(), 0, lambda what: None)
-        table = knowledge.tables(scope, runs)["knowledge"]
-        assert not knowledge.tables(Scope(quick=False, sources=("linear-bradley-terry:8,3", "no-winner:5")), runs)
-        told = runs.one(knowledge._runs(scope, SOURCE)[oracles.ALL])
+    scope = Scope(quick=False, sources=(SOURCE,))
+    table = knowledge.tables(scope, kept)["knowledge"]
+    assert not knowledge.tables(Scope(quick=False, sources=("linear-bradley-terry:8,3", "no-winner:5")), kept)
+    told = kept.one(knowledge._runs(scope, SOURCE)[oracles.ALL])
     nothing, everything = table.iter_rows(named=True)
     assert (nothing["told"], everything["told"]) == ("nothing", oracles.ALL)
     assert everything["high"] < nothing["low"]
